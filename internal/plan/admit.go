@@ -1,0 +1,57 @@
+package plan
+
+import "github.com/quorate/quorate/internal/cluster"
+
+// admit lets a newcomer in, by its own join strategy: where there is room, in
+// place of a dead voter, or ahead of one that departs.
+func admit(o Observation, h house) (Decision, bool) {
+	waiting := joiners(o, h)
+	if len(waiting) == 0 || len(h.learners) > 0 {
+		return Decision{}, false
+	}
+	j := waiting[0]
+	dead, anyDead := h.find(func(s standing) bool { return s.dead() && s.ID != o.Etcd.Value().MemberID })
+	_, anyDeparts := h.find(standing.departing)
+	full := o.size() > 0 && len(h.voters) >= o.size()
+	replaces := j.Join == cluster.JoinReplace || j.Join == cluster.JoinPrune
+	switch {
+	case anyDead && (j.Join == cluster.JoinPrune || replaces && (full || !h.mayAdd())):
+		if !h.mayGo(dead) {
+			return do("keep", "a newcomer would replace a dead voter, but the rest would not be a quorum", []any{dead.Label()}), true
+		}
+		return do("keep", "a newcomer replaces a dead voter", []any{j.Name, " for ", dead.Label()}, RemoveMember{dead.ID, dead.Label()}), true
+	case full && !anyDeparts, full && len(h.voters) > o.size():
+		return Decision{}, false // a spare
+	case !h.mayAdd():
+		return do("keep", "a newcomer waits: etcd adds none while too few voters are healthy", []any{j.Name}), true
+	case o.Settings.HasStore && o.Ledger.Checkpoint.Unknown():
+		return do("keep", "a newcomer waits: the store's member list is unreadable", []any{j.Name}), true
+	}
+	// The store's list must hold the newcomer before etcd's does: a list that
+	// lacks a member could one day prove a loss that is none.
+	members := append(append([]cluster.Member(nil), o.Members.Value()...), cluster.Member{PeerURLs: []string{j.PeerURL}, Learner: true})
+	return do("keep", "a newcomer joins", []any{j.Name}, WriteCheckpoint{members}, AddLearner{j.Name, j.PeerURL, j.Disk.ID}), true
+}
+
+// backUp has a follower take the snapshot that is due.
+func backUp(o Observation, h house) (Decision, bool) {
+	every := o.Settings.BackupEvery
+	if every <= 0 || !o.Settings.HasStore || !o.Ledger.Ready.Known() || o.Ledger.Backup.Unknown() {
+		return Decision{}, false
+	}
+	due := o.Ledger.Backup.Absent() || o.Ledger.Backup.Value().Epoch < o.epoch() || o.Now.Sub(o.Ledger.Backup.Value().At) >= every
+	// After a failure the next attempt waits a tenth of the interval.
+	tried := !o.Ledger.BackupTried.IsZero() && o.Now.Sub(o.Ledger.BackupTried) < every/10
+	if !due || tried {
+		return Decision{}, false
+	}
+	by := o.Self.Name
+	for _, s := range h.voters {
+		r, ok := o.reportOf(s.Member)
+		if ok && s.healthy && !s.departing() && r.Etcd.Healthy && s.ID != o.Etcd.Value().MemberID {
+			by = r.Name
+			break
+		}
+	}
+	return do("keep", "a backup is due", []any{"by ", by}, TakeBackup{by}), true
+}

@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Decide says what this node does next, and why. The order of the cases is the
+// safety argument: what is unread is not touched; data of an epoch that is over
+// is never served; what runs is left to run; data on disk comes before every
+// way to do without it; a living cluster is joined before anything is founded;
+// and founding comes last, behind a ledger that is proven empty.
+func Decide(o Observation) Decision {
+	switch {
+	case o.Disk.State == cluster.DiskUnread:
+		return wait("the data directory is unread", o.Disk.Detail)
+	case fenced(o):
+		return succeed(o)
+	case o.Process.Running:
+		return serve(o)
+	case o.Now.Before(o.Process.NotBefore):
+		return wait("etcd ended too soon: backing off", "until ", o.Process.NotBefore.UTC().Format(time.TimeOnly))
+	case o.Disk.State == cluster.DiskElsewhere:
+		return wait("the etcd that served here is down, and its data is not in our data directory")
+	case o.Disk.State == cluster.DiskData:
+		return resume(o)
+	case o.Self.Leaving:
+		return wait("this node has left the cluster")
+	case o.Ledger.Charter.Unknown():
+		return wait("the ledger is unreadable, and the disk is empty")
+	case o.Ledger.Charter.Absent():
+		return found(o)
+	case mayStartAsFounder(o):
+		return execute(o)
+	case o.quorumAnswers():
+		return join(o)
+	}
+	return recovery(o)
+}
+
+// quorumAnswers says that the agent beside a leader answers, or that several do
+// and contradict each other: in both cases there is a cluster.
+func (o Observation) quorumAnswers() bool {
+	_, found, torn := o.keeper()
+	return found || torn
+}
+
+// fenced says that our data is of an epoch that is over.
+func fenced(o Observation) bool {
+	s := o.Disk.Stamp
+	return o.Disk.State == cluster.DiskData && s != nil && s.Cluster == o.Settings.Cluster &&
+		o.Ledger.Charter.Known() && s.Epoch < o.epoch()
+}
+
+// succeed ends our part in an older epoch: the data goes aside, unless the new
+// charter makes it the seed.
+func succeed(o Observation) Decision {
+	c := o.Ledger.Charter.Value()
+	detail := []any{"our data is of epoch ", o.Disk.Epoch(), ", the charter of ", c.Epoch}
+	seeds := c.Seed.Kind == cluster.SeedSurvivor && c.Seed.Survivor == o.Self.Name && c.Seed.Member == o.Disk.MemberID
+	switch {
+	case o.Process.Running && o.Process.Foreign:
+		return refuse("an etcd of an older epoch runs here that quorate did not start: stop it", detail...)
+	case o.Process.Running:
+		return do("fence", "a newer epoch is in force", detail, StopEtcd{})
+	case seeds && o.Staged != c.Epoch:
+		return do("recover", "this disk seeds the new epoch", detail, SeedFromSurvivor{c})
+	case seeds:
+		return do("recover", "this disk seeds the new epoch", detail,
+			SetDataAside{aside(o.Disk.Epoch())}, WriteStartedMark{c.Epoch}, InstallSeed{c.Epoch})
+	}
+	return do("fence", "a newer epoch is in force", detail, SetDataAside{aside(o.Disk.Epoch())})
+}
+
+// resume starts etcd on the data that is here, when that data is this
+// cluster's and its member has not been removed. A store that is down, silent
+// peers and a missing charter are no reason to leave data unserved.
+func resume(o Observation) Decision {
+	s, c := o.Disk.Stamp, o.Ledger.Charter
+	k, found, _ := o.keeper()
+	sameCluster := found && k.Etcd.ClusterID == o.Disk.ClusterID
+	switch {
+	case s != nil && s.Cluster != o.Settings.Cluster:
+		return refuse("the data belongs to another cluster", "its stamp says ", s.Cluster, ", --cluster says ", o.Settings.Cluster)
+	case s == nil && c.Known() && c.Value().Seed.ClusterID != o.Disk.ClusterID:
+		return refuse("the data belongs to another cluster", "etcd cluster id ", o.Disk.ClusterID, ", unknown to charter ", o.epoch())
+	case s != nil && c.Known() && s.Epoch == o.epoch() && s.Charter.Nonce != c.Value().Nonce:
+		return refuse("the data belongs to another founding of this cluster", "token ", s.Charter.Token, ", the charter says ", c.Value().Token)
+	case found && !sameCluster:
+		return refuse("the data belongs to another cluster", "etcd cluster id ", o.Disk.ClusterID, ", ", k.Name, " leads ", k.Etcd.ClusterID)
+	case sameCluster && k.Etcd.Term >= o.Disk.Term && !listed(k.Members, o.Disk.MemberID):
+		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, SetDataAside{"removed"})
+	}
+	return do("start", "the data is usable", nil, StartEtcd{State: "resume", Charter: stampCharter(o)})
+}
+
+func stampCharter(o Observation) cluster.Charter {
+	if s := o.Disk.Stamp; s != nil {
+		return s.Charter
+	}
+	return o.Ledger.Charter.Value()
+}
+
+func listed(members []cluster.Member, id cluster.MemberID) bool {
+	_, ok := cluster.ByID(members, id)
+	return ok
+}
+
+// serve watches over a running etcd: the leader's agent keeps the house, the
+// others follow, and without a leader somebody must ask whether one can ever
+// come back.
+func serve(o Observation) Decision {
+	e, c := o.Etcd.Value(), o.Ledger.Charter
+	adopted := c.Known() && c.Value().Seed.Kind == cluster.SeedAdopted && c.Value().Seed.ClusterID == o.Disk.ClusterID
+	k, found, _ := o.keeper()
+	switch {
+	case o.Disk.State == cluster.DiskData && o.Disk.Stamp == nil && adopted:
+		return do("adopt", "the data is of the adopted cluster", nil, AdoptData{c.Value()})
+	case found && !o.Process.Foreign && o.Disk.State == cluster.DiskData && k.Etcd.ClusterID == o.Disk.ClusterID &&
+		k.Etcd.Term >= o.Disk.Term && !listed(k.Members, o.Disk.MemberID):
+		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, StopEtcd{})
+	case o.Etcd.Known() && e.Healthy && o.isKeeper():
+		return keep(o)
+	case o.Etcd.Known() && e.Healthy && e.Learner:
+		return do("serve", "learner: catching up", nil)
+	case o.Etcd.Known() && e.Healthy:
+		return do("serve", "voter: following the leader", nil)
+	case o.UnhealthySince.IsZero() || o.Now.Sub(o.UnhealthySince) < o.Settings.FoundingWait:
+		return wait("etcd is starting or has no leader")
+	case found:
+		return wait("etcd does not follow the leader that answers", k.Name, " leads")
+	}
+	return recovery(o)
+}
+
+func aside(e cluster.Epoch) string { return "epoch-" + itoa(e) }

@@ -1,0 +1,171 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Decision is what to do next and why. Without steps it is a wait.
+type Decision struct {
+	Verb   string `json:"verb"`             // wait, found, start, join, keep, recover, …
+	Reason string `json:"reason"`           // one of a fixed set of sentences: a metric's label
+	Detail string `json:"detail,omitempty"` // who or what, this time
+	Steps  []Step `json:"steps,omitempty"`
+}
+
+func (d Decision) String() string {
+	s := d.Verb + ": " + d.Reason
+	if d.Detail != "" {
+		s += " (" + d.Detail + ")"
+	}
+	if len(d.Steps) > 0 {
+		s += ": " + strings.Join(d.StepNames(), ", ")
+	}
+	return s
+}
+
+// StepNames are the steps as people read them.
+func (d Decision) StepNames() []string {
+	names := make([]string, len(d.Steps))
+	for i, s := range d.Steps {
+		names[i] = s.String()
+	}
+	return names
+}
+
+func wait(reason string, detail ...any) Decision { return do("wait", reason, detail) }
+
+// refuse is a wait that only an operator can end.
+func refuse(reason string, detail ...any) Decision { return do("refuse", reason, detail) }
+
+func do(verb, reason string, detail []any, steps ...Step) Decision {
+	d := Decision{Verb: verb, Reason: reason, Steps: steps}
+	if len(detail) > 0 {
+		d.Detail = fmt.Sprint(detail...)
+	}
+	return d
+}
+
+// Step is one thing to do. Only agent/act.go does it; a failed step ends the
+// round, and the next round looks again. String is for people and tests.
+type Step interface {
+	fmt.Stringer
+	// Irreversible says that the step is journalled before it is taken.
+	Irreversible() bool
+}
+
+// The steps, in the order of a cluster's life.
+type (
+	// WriteCharter writes the charter, create-if-absent. Losing is no failure.
+	WriteCharter struct{ Charter cluster.Charter }
+	// GrantCharter persists our consent to a proposal, without a store.
+	GrantCharter struct{ Charter cluster.Charter }
+	// RestoreSeed restores the charter's backup into the staging directory.
+	RestoreSeed struct{ Charter cluster.Charter }
+	// SeedFromSurvivor makes the staging directory out of our own data, WAL included.
+	SeedFromSurvivor struct{ Charter cluster.Charter }
+	// WriteStartedMark says in the ledger that our disk is about to vote.
+	WriteStartedMark struct{ Epoch cluster.Epoch }
+	// InstallSeed renames the staging directory to the data directory.
+	InstallSeed struct{ Epoch cluster.Epoch }
+	// StartEtcd starts the process. State is etcd's: new, existing, or resume
+	// when the data directory says all.
+	StartEtcd struct {
+		State   string
+		Initial string // --initial-cluster; empty on resume
+		Token   string
+		Spends  string // identity that this start uses up; empty on resume
+		Charter cluster.Charter
+	}
+	// StopEtcd stops the process and waits.
+	StopEtcd struct{}
+	// SetDataAside renames the data directory; nothing is deleted.
+	SetDataAside struct{ Label string }
+	// AdoptData stamps data that quorate did not make.
+	AdoptData struct{ Charter cluster.Charter }
+
+	// WriteReadyMark says that the epoch has lived.
+	WriteReadyMark struct{ Epoch cluster.Epoch }
+	// WriteCheckpoint copies the member list to the store.
+	WriteCheckpoint struct{ Members []cluster.Member }
+	// AddLearner adds an entry for the newcomer and invites its disk.
+	AddLearner struct{ Name, PeerURL, DiskID string }
+	// PromoteLearner makes a voter.
+	PromoteLearner struct {
+		ID   cluster.MemberID
+		Name string
+	}
+	// RemoveMember removes an entry for good: etcd bans the id.
+	RemoveMember struct {
+		ID   cluster.MemberID
+		Name string
+	}
+	// UpdateMember tells etcd the new address of a member that moved.
+	UpdateMember struct {
+		ID      cluster.MemberID
+		Name    string
+		PeerURL string
+	}
+	// TransferLeadership hands the lead to another voter.
+	TransferLeadership struct {
+		To   cluster.MemberID
+		Name string
+	}
+	// TakeBackup has the named node stream a full snapshot to the store.
+	TakeBackup struct{ By string }
+)
+
+func (s WriteCharter) String() string {
+	names := make([]string, len(s.Charter.Founders))
+	for i, f := range s.Charter.Founders {
+		names[i] = f.Name
+	}
+	return fmt.Sprintf("WriteCharter{%d %s %s}", s.Charter.Epoch, s.Charter.Seed.Kind, strings.Join(names, "+"))
+}
+func (s GrantCharter) String() string {
+	return fmt.Sprintf("GrantCharter{%d by %s}", s.Charter.Epoch, s.Charter.By)
+}
+func (s RestoreSeed) String() string { return fmt.Sprintf("RestoreSeed{%d}", s.Charter.Epoch) }
+func (s SeedFromSurvivor) String() string {
+	return fmt.Sprintf("SeedFromSurvivor{%d}", s.Charter.Epoch)
+}
+func (s WriteStartedMark) String() string { return fmt.Sprintf("WriteStartedMark{%d}", s.Epoch) }
+func (s InstallSeed) String() string      { return fmt.Sprintf("InstallSeed{%d}", s.Epoch) }
+func (s StartEtcd) String() string        { return fmt.Sprintf("StartEtcd{%s}", s.State) }
+func (s StopEtcd) String() string         { return "StopEtcd{}" }
+func (s SetDataAside) String() string     { return fmt.Sprintf("SetDataAside{%s}", s.Label) }
+func (s AdoptData) String() string        { return fmt.Sprintf("AdoptData{%d}", s.Charter.Epoch) }
+func (s WriteReadyMark) String() string   { return fmt.Sprintf("WriteReadyMark{%d}", s.Epoch) }
+func (s WriteCheckpoint) String() string {
+	return fmt.Sprintf("WriteCheckpoint{%d members}", len(s.Members))
+}
+func (s AddLearner) String() string     { return fmt.Sprintf("AddLearner{%s}", s.Name) }
+func (s PromoteLearner) String() string { return fmt.Sprintf("PromoteLearner{%s}", s.Name) }
+func (s RemoveMember) String() string   { return fmt.Sprintf("RemoveMember{%s}", s.Name) }
+func (s UpdateMember) String() string   { return fmt.Sprintf("UpdateMember{%s %s}", s.Name, s.PeerURL) }
+func (s TransferLeadership) String() string {
+	return fmt.Sprintf("TransferLeadership{%s}", s.Name)
+}
+func (s TakeBackup) String() string { return fmt.Sprintf("TakeBackup{%s}", s.By) }
+
+// Irreversible steps destroy or decide something that no later round can undo.
+func (s WriteCharter) Irreversible() bool       { return s.Charter.Epoch > 1 }
+func (s GrantCharter) Irreversible() bool       { return false }
+func (s RestoreSeed) Irreversible() bool        { return false }
+func (s SeedFromSurvivor) Irreversible() bool   { return false }
+func (s WriteStartedMark) Irreversible() bool   { return false }
+func (s InstallSeed) Irreversible() bool        { return false }
+func (s StartEtcd) Irreversible() bool          { return false }
+func (s StopEtcd) Irreversible() bool           { return false }
+func (s SetDataAside) Irreversible() bool       { return true }
+func (s AdoptData) Irreversible() bool          { return false }
+func (s WriteReadyMark) Irreversible() bool     { return false }
+func (s WriteCheckpoint) Irreversible() bool    { return false }
+func (s AddLearner) Irreversible() bool         { return false }
+func (s PromoteLearner) Irreversible() bool     { return false }
+func (s RemoveMember) Irreversible() bool       { return true }
+func (s UpdateMember) Irreversible() bool       { return false }
+func (s TransferLeadership) Irreversible() bool { return false }
+func (s TakeBackup) Irreversible() bool         { return false }

@@ -1,0 +1,221 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// keep is the keeper's housekeeping: one change at a time. First what makes
+// the cluster known (charter, ready mark, checkpoint); then what costs no vote
+// (addresses, learners); then what has lost its vote anyway; then size; then
+// newcomers; and last the backups.
+func keep(o Observation) Decision {
+	h := survey(o)
+	if d, ok := declare(o, h); ok {
+		return d
+	}
+	if lock := o.Ledger.Lock; lock.Known() && lock.Value().Held(o.Now) {
+		return do("keep", "housekeeping is paused", []any{lock.Value().Holder, ": ", lock.Value().Reason})
+	}
+	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, removeLost, handOver, shrink, admit, backUp} {
+		if d, ok := rule(o, h); ok {
+			return d
+		}
+	}
+	return steady(o, h)
+}
+
+// declare writes what the ledger must know of a cluster that lives.
+func declare(o Observation, h house) (Decision, bool) {
+	l := o.Ledger
+	switch {
+	case l.Charter.Absent() && o.Disk.Stamp != nil && o.Disk.Epoch() == 1:
+		return do("keep", "the ledger has lost the charter that our data is stamped with", nil, WriteCharter{o.Disk.Stamp.Charter}), true
+	case l.Charter.Absent() && o.Disk.Stamp == nil:
+		return do("adopt", "this cluster runs and has no charter", nil, WriteCharter{adoption(o)}), true
+	case l.Ready.Absent() && l.Charter.Known() && h.healthy >= cluster.Quorum(max(len(h.voters), len(l.Charter.Value().Founders))):
+		return do("keep", "a majority of the founders are healthy voters", nil, WriteReadyMark{o.epoch()}), true
+	case l.Charter.Known() && !l.Checkpoint.Unknown() && !sameMembers(l.Checkpoint.Value().Members, o.Members.Value()):
+		return do("keep", "the store's member list is not etcd's", nil, WriteCheckpoint{o.Members.Value()}), true
+	}
+	return Decision{}, false
+}
+
+func adoption(o Observation) cluster.Charter {
+	var founders []cluster.Founder
+	for _, m := range cluster.Voters(o.Members.Value()) {
+		if m.Started() && len(m.PeerURLs) > 0 {
+			founders = append(founders, cluster.Founder{Name: m.Name, PeerURL: m.PeerURLs[0]})
+		}
+	}
+	seed := cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: o.Etcd.Value().ClusterID}
+	return newCharter(o, 1, founders, seed, "adopting a running cluster")
+}
+
+func sameMembers(a, b []cluster.Member) bool {
+	same := func(x, y cluster.Member) bool {
+		return x.ID == y.ID && x.Name == y.Name && x.Learner == y.Learner && slices.Equal(x.PeerURLs, y.PeerURLs)
+	}
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(m cluster.Member) bool {
+		return !slices.ContainsFunc(b, func(n cluster.Member) bool { return same(m, n) })
+	})
+}
+
+// tendMoved tells etcd the new address of a member that runs on kept data.
+func tendMoved(o Observation, _ house) (Decision, bool) {
+	for _, r := range o.answers() {
+		isMoved := r.Moved || r.PeerURL == o.Self.PeerURL && Claim(o).Moved
+		m, ok := cluster.ByID(o.Members.Value(), r.Disk.MemberID)
+		if isMoved && ok && !m.Listens(r.PeerURL) && r.Disk.ClusterID == o.Etcd.Value().ClusterID {
+			return do("keep", "a member has moved, with its data", nil, UpdateMember{m.ID, m.Label(), r.PeerURL}), true
+		}
+	}
+	return Decision{}, false
+}
+
+// tendLearner brings the one learner to an end: a voter, or gone. A learner has
+// no vote, so its removal risks no quorum.
+func tendLearner(o Observation, h house) (Decision, bool) {
+	for _, l := range h.learners {
+		evict := func(reason string) (Decision, bool) {
+			return do("keep", reason, nil, RemoveMember{l.ID, l.Label()}), true
+		}
+		_, inviting := o.Invitations[l.ID]
+		switch {
+		case l.disowned:
+			return evict("a learner's disk is lost")
+		case l.leaving:
+			return evict("a learner leaves")
+		case l.gone && !l.healthy && (inviting || sinceOrZero(o.Now, l.probe.FirstSeen) >= o.Settings.LearnerPatience):
+			return evict("a learner's machine is gone")
+		case l.stalled(o) && inviting, l.stalled(o) && l.Started():
+			return evict("a learner has stopped getting nearer")
+		case l.caughtUp(o):
+			return do("keep", "the learner has caught up", nil, PromoteLearner{l.ID, l.Label()}), true
+		}
+	}
+	if len(h.learners) > 0 && h.healthy == len(h.voters) {
+		return do("keep", "waiting for the learner to catch up", []any{h.learners[0].Label()}), true
+	}
+	return Decision{}, false
+}
+
+// removeLost removes a voter that has lost its disk, whose machine is gone, or
+// that leaves: one at a time, and only while the rest stay a quorum.
+func removeLost(o Observation, h house) (Decision, bool) {
+	alone := len(h.learners) == 0 && len(joiners(o, h)) == 0
+	why := func(s standing) string {
+		unstarted := !s.Started() && s.gone && sinceOrZero(o.Now, s.probe.FirstSeen) >= o.Settings.LearnerPatience
+		switch {
+		case s.disowned:
+			return "a voter's disk is lost"
+		case s.gone && !s.healthy && (s.Started() || unstarted):
+			return "a voter's machine is gone"
+		case s.leaving:
+			return "a voter leaves"
+		case s.departing() && (len(h.voters) > wanted(o) && wanted(o) > 0):
+			return "a voter departs, and its replacement votes"
+		}
+		return ""
+	}
+	for _, s := range h.voters {
+		reason := why(s)
+		switch {
+		case reason == "":
+		case !h.mayGo(s):
+			return do("keep", "a voter must go, but the rest would not be a quorum", []any{s.Label()}), true
+		case s.ID == o.Etcd.Value().MemberID:
+			return leadAway(o, h, reason)
+		default:
+			return do("keep", reason, nil, RemoveMember{s.ID, s.Label()}), true
+		}
+	}
+	return Decision{}, false
+}
+
+// leadAway hands the lead over, so that the next keeper can remove this node.
+func leadAway(o Observation, h house, reason string) (Decision, bool) {
+	to, ok := successor(o, h)
+	if !ok {
+		return do("keep", "the leader must go, and no other voter is fit to lead", nil), true
+	}
+	return do("keep", reason+": the leader hands over first", nil, TransferLeadership{to.ID, to.Label()}), true
+}
+
+// successor is the healthy voter with the longest applied log that stays.
+func successor(o Observation, h house) (standing, bool) {
+	var best standing
+	found := false
+	for _, s := range h.voters {
+		if s.ID == o.Etcd.Value().MemberID || !s.healthy || s.departing() || s.disowned {
+			continue
+		}
+		if !found || s.probe.State.Applied > best.probe.State.Applied {
+			best, found = s, true
+		}
+	}
+	return best, found
+}
+
+// handOver moves the lead off a machine that is being terminated.
+func handOver(o Observation, h house) (Decision, bool) {
+	self, _ := h.find(func(s standing) bool { return s.ID == o.Etcd.Value().MemberID })
+	if to, ok := successor(o, h); self.departing() && ok {
+		return do("keep", "the leader's machine departs", nil, TransferLeadership{to.ID, to.Label()}), true
+	}
+	return Decision{}, false
+}
+
+// shrink removes one voter above the wanted size: the unhealthy before the
+// healthy, and never the leader.
+func shrink(o Observation, h house) (Decision, bool) {
+	if o.size() == 0 || len(h.voters) <= o.size() || len(h.learners) > 0 {
+		return Decision{}, false
+	}
+	rank := func(s standing) int {
+		switch {
+		case s.ID == o.Etcd.Value().MemberID:
+			return -1
+		case !s.healthy:
+			return 2
+		case s.departing():
+			return 1
+		}
+		return 0
+	}
+	out := slices.MaxFunc(h.voters, func(a, b standing) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return compareNames(a.Label(), b.Label())
+	})
+	switch {
+	case rank(out) < 0:
+		return Decision{}, false
+	case !h.mayGo(out):
+		return do("keep", "more voters than wanted, but removing one would risk the quorum", []any{out.Label()}), true
+	}
+	return do("keep", "more voters than wanted", []any{len(h.voters), " of ", o.size()}, RemoveMember{out.ID, out.Label()}), true
+}
+
+func compareNames(a, b string) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// steady is the reason of a round in which nothing is to be done.
+func steady(o Observation, h house) Decision {
+	detail := []any{h.healthy, " of ", len(h.voters), " voters healthy"}
+	switch {
+	case h.distrust:
+		return do("keep", "the peers source has lost more than a minority at once: not believed", detail)
+	case h.healthy < len(h.voters):
+		return do("keep", "a voter is unhealthy, and nothing proves that it is lost", detail)
+	case o.size() > 0 && len(h.voters) < o.size():
+		return do("keep", "fewer voters than wanted, and no machine to add", detail)
+	}
+	return do("keep", "all is well", detail)
+}
