@@ -114,8 +114,10 @@ func removeLost(o Observation, h house) (Decision, bool) {
 			return "a voter's machine is gone"
 		case s.leaving:
 			return "a voter leaves"
-		case s.departing() && (len(h.voters) > wanted(o) && wanted(o) > 0):
+		case s.departing() && len(h.voters) > o.size():
 			return "a voter departs, and its replacement votes"
+		case s.gone && alone:
+			return "a voter's machine has left the group, and nobody waits to replace it"
 		}
 		return ""
 	}
