@@ -1,0 +1,202 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// lookEvery is the pace of asking the private etcd whether it serves.
+	lookEvery = 20 * time.Millisecond
+	// stopGrace is what it gets between SIGTERM and SIGKILL.
+	stopGrace = 30 * time.Second
+	logTail   = 2 << 10
+)
+
+// replay runs etcd alone on a data directory until it has applied its whole
+// log, and stops it. It listens on unix sockets in a directory of our own: no
+// old member and no client can reach it, and no port can be taken. There is no
+// time limit but ctx, because a long log takes long. The process has ended
+// when replay returns.
+func replay(ctx context.Context, etcd []string, dataDir, logFile string) error {
+	sockets, err := os.MkdirTemp("", "quorate-") // short: a socket's path has some 100 bytes
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(sockets)
+	client := filepath.Join(sockets, "c")
+	log, err := os.OpenFile(logFile, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+
+	cmd := exec.Command(etcd[0], append(etcd[1:len(etcd):len(etcd)], aloneFlags(dataDir, client, filepath.Join(sockets, "p"))...)...)
+	cmd.Env = withoutEtcd(os.Environ())
+	cmd.Dir = sockets
+	cmd.Stdout, cmd.Stderr = log, log
+	p, err := start(cmd)
+	if err != nil {
+		return fmt.Errorf("starting a private etcd: %w", err)
+	}
+	err = p.untilServing(ctx, client)
+	if stopErr := p.stop(); err == nil && stopErr != nil {
+		err = fmt.Errorf("stopping it: %w", stopErr)
+	}
+	if err != nil {
+		return fmt.Errorf("replaying the log in a private etcd: %w%s", err, tailOf(log))
+	}
+	return nil
+}
+
+// aloneFlags are understood by every etcd since 3.5. The short election spares
+// a second, for there is nobody to elect but itself. A quota would raise an
+// alarm that outlives the seed, so there is none.
+func aloneFlags(dataDir, client, peer string) []string {
+	return []string{
+		"--name=seed",
+		"--data-dir=" + dataDir,
+		"--force-new-cluster",
+		"--listen-client-urls=unix://" + client,
+		"--advertise-client-urls=unix://" + client,
+		"--listen-peer-urls=unix://" + peer,
+		"--initial-advertise-peer-urls=unix://" + peer,
+		"--initial-cluster=seed=unix://" + peer,
+		"--heartbeat-interval=10",
+		"--election-timeout=100",
+		"--quota-backend-bytes=-1",
+		"--log-level=warn",
+	}
+}
+
+// withoutEtcd drops etcd's own variables: one that doubles a flag is fatal, and
+// any other would be a setting that nobody meant for this process.
+func withoutEtcd(env []string) (kept []string) {
+	for _, e := range env {
+		if !strings.HasPrefix(e, "ETCD_") {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// process is a started etcd; ended is closed when it has been waited for.
+type process struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+	err   error // of Wait; valid once ended
+}
+
+// start starts the command in a goroutine that keeps its thread until the
+// command has ended: the kernel kills the child with the thread that made it
+// (dieWithUs), so a crash of this process leaves no etcd behind.
+func start(cmd *exec.Cmd) (*process, error) {
+	dieWithUs(cmd)
+	p := &process{cmd: cmd, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(p.ended)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+		}
+	}()
+	return p, <-started
+}
+
+// untilServing waits for a linearizable read, which etcd answers only when it
+// has applied everything committed before. Users and alarms do not stop it.
+func (p *process) untilServing(ctx context.Context, socket string) error {
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}
+	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+	for {
+		if serves(ctx, client) {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-p.ended:
+			return fmt.Errorf("it ended: %w", errors.Join(p.err, errors.New("before it served")))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func serves(ctx context.Context, client *http.Client) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://etcd/health?exclude=NOSPACE&exclude=CORRUPT", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	return err == nil && resp.StatusCode == http.StatusOK && bytes.Contains(body, []byte(`"health":"true"`))
+}
+
+// stop asks it to end, and makes it end.
+func (p *process) stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	grace := time.NewTimer(stopGrace)
+	defer grace.Stop()
+	select {
+	case <-p.ended:
+	case <-grace.C:
+		p.cmd.Process.Kill()
+		<-p.ended
+		return fmt.Errorf("it had to be killed after %v", stopGrace)
+	}
+	return endedBy(p.cmd.ProcessState, syscall.SIGTERM)
+}
+
+// endedBy is content with a clean exit and with the end that we asked for:
+// etcd, having closed its database, sends the signal to itself again.
+func endedBy(state *os.ProcessState, sig syscall.Signal) error {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	if state.Success() || ok && status.Signaled() && status.Signal() == sig {
+		return nil
+	}
+	return fmt.Errorf("it ended with %v", state)
+}
+
+// tailOf is the end of etcd's own words, for the error.
+func tailOf(log *os.File) string {
+	size, err := log.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return ""
+	}
+	b := make([]byte, min(size, logTail))
+	n, err := log.ReadAt(b, size-int64(len(b)))
+	if err != nil {
+		return ""
+	}
+	return "; etcd said: " + strings.TrimSpace(string(b[:n]))
+}

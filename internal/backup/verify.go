@@ -1,0 +1,41 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Verify streams the whole object and checks its and the database's size and
+// hash. ErrDamaged is the backup's fault; any other error proves nothing.
+func Verify(ctx context.Context, st Store, b cluster.Backup) error {
+	if err := unpack(ctx, st, b, io.Discard); err != nil {
+		return fmt.Errorf("verifying: %w", err)
+	}
+	return nil
+}
+
+// Best finds the newest backup of the cluster that verifies, reading no more
+// objects than it must. Newer ones that do not are told as problems. Not found
+// means that the whole store was read and holds none; whenever that cannot be
+// known, it is an error.
+func Best(ctx context.Context, st Store, clusterName string) (b cluster.Backup, found bool, problems []Problem, err error) {
+	backups, problems, err := List(ctx, st)
+	if err != nil {
+		return cluster.Backup{}, false, nil, err
+	}
+	for _, b := range backups {
+		if b.Cluster != clusterName {
+			err = fmt.Errorf("it is of cluster %q", b.Cluster)
+		} else if err = Verify(ctx, st, b); err == nil {
+			return b, true, problems, nil
+		} else if !errors.Is(err, ErrDamaged) {
+			return cluster.Backup{}, false, problems, err
+		}
+		problems = append(problems, Problem{Key: b.Key, Err: err})
+	}
+	return cluster.Backup{}, false, problems, nil
+}
