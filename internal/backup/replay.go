@@ -52,7 +52,7 @@ func replay(ctx context.Context, etcd []string, dataDir, logFile string) error {
 		return fmt.Errorf("starting a private etcd: %w", err)
 	}
 	err = p.untilServing(ctx, client)
-	if stopErr := p.stop(); err == nil && stopErr != nil {
+	if stopErr := p.stop(ctx); err == nil && stopErr != nil {
 		err = fmt.Errorf("stopping it: %w", stopErr)
 	}
 	if err != nil {
@@ -160,8 +160,9 @@ func serves(ctx context.Context, client *http.Client) bool {
 	return err == nil && resp.StatusCode == http.StatusOK && bytes.Contains(body, []byte(`"health":"true"`))
 }
 
-// stop asks it to end, and makes it end.
-func (p *process) stop() error {
+// stop asks it to end, and makes it end: at once when nobody wants the result
+// any more.
+func (p *process) stop(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -170,10 +171,10 @@ func (p *process) stop() error {
 	select {
 	case <-p.ended:
 	case <-grace.C:
-		p.cmd.Process.Kill()
-		<-p.ended
-		return fmt.Errorf("it had to be killed after %v", stopGrace)
+	case <-ctx.Done():
 	}
+	p.cmd.Process.Kill() // nothing, if it has ended
+	<-p.ended
 	return endedBy(p.cmd.ProcessState, syscall.SIGTERM)
 }
 
