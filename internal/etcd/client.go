@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -31,7 +30,10 @@ type Client struct {
 	tls      TLSFiles
 	auth     Credentials
 
-	mu     sync.Mutex
+	// turn guards the two below: who puts a token in holds it. A channel,
+	// because fetching the first user's token takes time, and nobody waits for
+	// it longer than his own context says.
+	turn   chan struct{}
 	etcd   *clientv3.Client // nil until the first call
 	closed bool
 }
@@ -39,7 +41,7 @@ type Client struct {
 // Dial makes a client for an endpoint such as https://10.0.0.1:2379. It does
 // no IO and cannot fail.
 func Dial(endpoint string, files TLSFiles, auth Credentials) *Client {
-	return &Client{endpoint: endpoint, tls: files, auth: auth}
+	return &Client{endpoint: endpoint, tls: files, auth: auth, turn: make(chan struct{}, 1)}
 }
 
 // Endpoint is the URL that was dialled.
@@ -47,8 +49,8 @@ func (c *Client) Endpoint() string { return c.endpoint }
 
 // Close ends the connection and every call on it.
 func (c *Client) Close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	c.closed = true
 	if c.etcd != nil {
 		_ = c.etcd.Close() // says only that its own context is cancelled
@@ -58,8 +60,12 @@ func (c *Client) Close() {
 // open gives the connected client, and with credentials fetches the first
 // token. Until that has succeeded each call tries anew.
 func (c *Client) open(ctx context.Context) (*clientv3.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	switch {
 	case c.closed:
 		return nil, errors.New("the client is closed")

@@ -26,15 +26,15 @@ var (
 )
 
 var refusals = map[error]error{
-	rpctypes.ErrMemberLearnerNotReady:      ErrNotReady,
-	rpctypes.ErrUnhealthy:                  ErrUnhealthy,
-	rpctypes.ErrMemberNotEnoughStarted:     ErrUnhealthy,
-	rpctypes.ErrTooManyLearners:            ErrTooManyLearners,
-	rpctypes.ErrMemberNotFound:             ErrMemberUnknown,
-	rpctypes.ErrPeerURLExist:               ErrPeerURLExists,
-	rpctypes.ErrMemberNotLearner:           ErrNotLearner,
-	rpctypes.ErrGPRCNotSupportedForLearner: ErrLearner,
-	rpctypes.ErrNotLeader:                  ErrNotLeader,
+	rpctypes.ErrMemberLearnerNotReady:                      ErrNotReady,
+	rpctypes.ErrUnhealthy:                                  ErrUnhealthy,
+	rpctypes.ErrMemberNotEnoughStarted:                     ErrUnhealthy,
+	rpctypes.ErrTooManyLearners:                            ErrTooManyLearners,
+	rpctypes.ErrMemberNotFound:                             ErrMemberUnknown,
+	rpctypes.ErrPeerURLExist:                               ErrPeerURLExists,
+	rpctypes.ErrMemberNotLearner:                           ErrNotLearner,
+	rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner): ErrLearner,
+	rpctypes.ErrNotLeader:                                  ErrNotLeader,
 }
 
 // refusal prints as etcd put it and is both etcd's error and ours.
