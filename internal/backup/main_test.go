@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func etcdCommand(t *testing.T) []string {
+func etcdCommand(t testing.TB) []string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -49,7 +49,7 @@ type node struct {
 
 // newNode picks two free ports of the address. Other tests of the machine use
 // other addresses.
-func newNode(t *testing.T, name, host string) *node {
+func newNode(t testing.TB, name, host string) *node {
 	t.Helper()
 	url := func() string {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -70,7 +70,7 @@ func initialCluster(nodes ...*node) string {
 	return strings.Join(parts, ",")
 }
 
-func (n *node) start(t *testing.T, flags ...string) {
+func (n *node) start(t testing.TB, flags ...string) {
 	t.Helper()
 	argv := append(etcdCommand(t), append([]string{
 		"--name=" + n.name, "--data-dir=" + n.dir, "--log-level=error",
@@ -100,7 +100,7 @@ func (n *node) kill() {
 	<-n.ended
 }
 
-func (n *node) connect(t *testing.T, user ...string) *clientv3.Client {
+func (n *node) connect(t testing.TB, user ...string) *clientv3.Client {
 	t.Helper()
 	cfg := clientv3.Config{Endpoints: []string{n.client}, DialTimeout: 20 * time.Second, Logger: zap.NewNop()}
 	if len(user) == 2 {
@@ -115,7 +115,7 @@ func (n *node) connect(t *testing.T, user ...string) *clientv3.Client {
 }
 
 // await asks again until ok or the test's patience ends.
-func await(t *testing.T, what string, ok func(ctx context.Context) error) {
+func await(t testing.TB, what string, ok func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -134,7 +134,7 @@ func await(t *testing.T, what string, ok func(ctx context.Context) error) {
 	}
 }
 
-func awaitServing(t *testing.T, c *clientv3.Client) {
+func awaitServing(t testing.TB, c *clientv3.Client) {
 	t.Helper()
 	await(t, "serving", func(ctx context.Context) error {
 		_, err := c.Get(ctx, "x")
@@ -167,7 +167,7 @@ func (l liveSource) KeyCount(ctx context.Context, rev int64) (int64, error) {
 }
 
 // dump is every key with all that etcd says of it.
-func dump(t *testing.T, c *clientv3.Client) map[string]string {
+func dump(t testing.TB, c *clientv3.Client) map[string]string {
 	t.Helper()
 	r, err := c.Get(t.Context(), "\x00", clientv3.WithFromKey())
 	if err != nil {
