@@ -191,8 +191,11 @@ func EnsureDiskID(dir string) (string, error) {
 		return "", fmt.Errorf("naming the disk: %w", err)
 	}
 	var note diskNote
-	if found, err := readJSON(path, &note); err != nil || !found || note.ID == "" {
-		return "", fmt.Errorf("naming the disk: %s holds no id: %w", path, err)
+	if _, err := readJSON(path, &note); err != nil {
+		return "", fmt.Errorf("naming the disk: %w", err)
+	}
+	if note.ID == "" {
+		return "", fmt.Errorf("naming the disk: %s holds no id", path)
 	}
 	return note.ID, nil
 }

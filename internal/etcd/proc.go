@@ -105,30 +105,27 @@ func findServer(etcdDir string) (found identity, ok bool, err error) {
 	return found, ok, nil
 }
 
-// serves says that the process is an etcd server on the data directory: it
-// has our --data-dir, and listens for peers, which a tool at work on the same
-// directory does not. A process that ends while it is read serves nothing.
+// serves says that the process is an etcd server on the data directory. A
+// process that ends while it is read serves nothing.
 func serves(pid int, etcdDir string) bool {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	return err == nil && servesArgs(strings.Split(strings.TrimRight(string(b), "\x00"), "\x00"), etcdDir)
+}
+
+// servesArgs looks for our --data-dir, and for peers to listen for, which a
+// tool at work on the same directory does not do.
+func servesArgs(argv []string, etcdDir string) bool {
+	first := slices.IndexFunc(argv, func(a string) bool { return strings.HasPrefix(a, "-") })
+	if first < 0 {
+		return false
+	}
+	settings, err := parseExtra(argv[first:])
 	if err != nil {
 		return false
 	}
-	args, err := parseArgs(strings.Split(strings.TrimRight(string(b), "\x00"), "\x00"))
-	if err != nil {
-		return false
-	}
-	listens := slices.ContainsFunc(args, func(s Setting) bool { return s.Flag == "listen-peer-urls" })
-	ours := slices.ContainsFunc(args, func(s Setting) bool {
+	listens := slices.ContainsFunc(settings, func(s Setting) bool { return s.Flag == "listen-peer-urls" })
+	ours := slices.ContainsFunc(settings, func(s Setting) bool {
 		return s.Flag == "data-dir" && filepath.Clean(s.Value) == filepath.Clean(etcdDir)
 	})
 	return listens && ours
-}
-
-// parseArgs reads the flags of a command line, from the first flag on.
-func parseArgs(argv []string) ([]Setting, error) {
-	first := slices.IndexFunc(argv, func(a string) bool { return strings.HasPrefix(a, "-") })
-	if first < 0 {
-		return nil, errors.New("no flags")
-	}
-	return parseExtra(argv[first:])
 }

@@ -1,0 +1,107 @@
+package etcd
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestArgsByVersion(t *testing.T) {
+	c := Config{Name: "a", DataDir: "/var/lib/quorate/etcd", AdvertiseHost: "10.0.0.1", ClientPort: 2379, PeerPort: 2380}
+	common := []string{
+		"--name=a",
+		"--data-dir=/var/lib/quorate/etcd",
+		"--listen-client-urls=http://10.0.0.1:2379",
+		"--advertise-client-urls=http://10.0.0.1:2379",
+		"--listen-peer-urls=http://10.0.0.1:2380",
+		"--initial-advertise-peer-urls=http://10.0.0.1:2380",
+	}
+	for version, checks := range map[Version][]string{
+		{3, 5, 4}:  {"--experimental-initial-corrupt-check=true"},
+		{3, 5, 33}: {"--experimental-initial-corrupt-check=true", "--experimental-compact-hash-check-enabled=true"},
+		{3, 6, 14}: {"--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true"},
+		{3, 7, 3}:  {"--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true"},
+	} {
+		wantStrings(t, version.String(), Args(version, c, Start{}), slices.Concat(common, checks))
+	}
+}
+
+func TestArgsWithEverything(t *testing.T) {
+	c := Config{
+		Name: "a", DataDir: "/d", ListenHost: "::", AdvertiseHost: "a.example", ClientPort: 12379, PeerPort: 12380,
+		Client: TLSFiles{Cert: "c.pem", Key: "c.key", CA: "ca.pem"}, ClientCertAuth: true,
+		Peer:  TLSFiles{Cert: "p.pem", Key: "p.key", CA: "pca.pem"},
+		Extra: []string{"--max-wals", "7", "--pre-vote=false", "--feature-gates=InitialCorruptCheck=false"},
+	}
+	s := Start{State: StateExisting, InitialCluster: "a=https://a.example:12380", Token: "tok"}
+	wantStrings(t, "everything", Args(sevenThree, c, s), []string{
+		"--name=a",
+		"--data-dir=/d",
+		"--listen-client-urls=https://[::]:12379",
+		"--advertise-client-urls=https://a.example:12379",
+		"--listen-peer-urls=https://[::]:12380",
+		"--initial-advertise-peer-urls=https://a.example:12380",
+		"--initial-cluster-state=existing",
+		"--initial-cluster=a=https://a.example:12380",
+		"--initial-cluster-token=tok",
+		"--cert-file=c.pem",
+		"--key-file=c.key",
+		"--peer-cert-file=p.pem",
+		"--peer-key-file=p.key",
+		"--peer-trusted-ca-file=pca.pem",
+		"--peer-client-cert-auth=true",
+		"--trusted-ca-file=ca.pem",
+		"--client-cert-auth=true",
+		"--max-wals=7",
+		"--pre-vote=false",
+		"--feature-gates=InitialCorruptCheck=false",
+	})
+}
+
+// An operator's setting in the environment beats a default; given as a flag
+// too, it would be lost, because Env withholds what is a flag.
+func TestTheEnvironmentBeatsADefault(t *testing.T) {
+	c := Config{Name: "a", DataDir: "/d", AdvertiseHost: "h", ClientPort: 1, PeerPort: 2, Environ: []string{"ETCD_FEATURE_GATES=InitialCorruptCheck=false"}}
+	args := Args(sevenThree, c, Start{})
+	if joined := strings.Join(args, " "); strings.Contains(joined, "feature-gates") {
+		t.Errorf("quorate's default stands: %s", joined)
+	}
+	wantStrings(t, "environment", Env(c.Environ, args), c.Environ)
+}
+
+func TestEnvWithholdsWhatIsAFlagOrOwned(t *testing.T) {
+	environ := []string{
+		"PATH=/bin", "ETCD_NAME=x", "ETCD_DATA_DIR=/x", "ETCD_INITIAL_CLUSTER_STATE=new", "ETCD_DISCOVERY_SRV=x",
+		"ETCD_CONFIG_FILE=/x", "ETCD_MAX_WALS=9", "ETCD_QUOTA_BACKEND_BYTES=1", "ETCD_UNSUPPORTED_ARCH=arm",
+		"NOTIFY_SOCKET=/run/x", "QUORATE_PASSWORD=secret", "JOURNAL_STREAM=1:2",
+	}
+	wantStrings(t, "Env", Env(environ, []string{"--max-wals=7", "--name=a"}),
+		[]string{"PATH=/bin", "ETCD_QUOTA_BACKEND_BYTES=1", "ETCD_UNSUPPORTED_ARCH=arm", "JOURNAL_STREAM=1:2"})
+
+	var named []string
+	for _, w := range OwnedEnv(environ) {
+		name, _, _ := strings.Cut(w, ":")
+		named = append(named, name)
+	}
+	wantStrings(t, "OwnedEnv", named,
+		[]string{"ETCD_NAME", "ETCD_DATA_DIR", "ETCD_INITIAL_CLUSTER_STATE", "ETCD_DISCOVERY_SRV", "ETCD_CONFIG_FILE"})
+	if (Setting{Flag: "quota-backend-bytes"}).Env() != "ETCD_QUOTA_BACKEND_BYTES" {
+		t.Error("Setting.Env does not name etcd's variable")
+	}
+}
+
+func TestCheckExtraNamesEveryProblem(t *testing.T) {
+	if err := CheckExtra([]string{"--max-wals", "7", "--pre-vote=false", "-log-level=debug"}); err != nil {
+		t.Errorf("free flags are refused: %v", err)
+	}
+	extra := []string{"--name=x", "-data-dir", "/x", "--initial-cluster-token=t", "--discovery-srv=x", "--force-new-cluster", "--unsafe-no-fsync", "--peer-cert-file=x", "stray", "--"}
+	err := CheckExtra(append(extra, "--"))
+	if err == nil {
+		t.Fatal("nothing is refused")
+	}
+	for _, want := range []string{"--name:", "--data-dir:", "--initial-cluster-token:", "--discovery-srv: set by quorate; use a peers source", "--force-new-cluster: set by quorate; use quorate recover", "--unsafe-no-fsync:", "--peer-cert-file:", `"--"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in:\n%v", want, err)
+		}
+	}
+}
