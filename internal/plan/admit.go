@@ -34,7 +34,7 @@ func admit(o Observation, h house) (Decision, bool) {
 }
 
 // backUp has a follower take the snapshot that is due.
-func backUp(o Observation, h house) (Decision, bool) {
+func backUp(o Observation, _ house) (Decision, bool) {
 	every := o.Settings.BackupEvery
 	if every <= 0 || !o.Settings.HasStore || !o.Ledger.Ready.Known() || o.Ledger.Backup.Unknown() {
 		return Decision{}, false
@@ -45,13 +45,17 @@ func backUp(o Observation, h house) (Decision, bool) {
 	if !due || tried {
 		return Decision{}, false
 	}
-	by := o.Self.Name
-	for _, s := range h.voters {
+	by := BackupBy(o)
+	return do("keep", "a backup is due", []any{"by ", by}, TakeBackup{by}), true
+}
+
+// BackupBy is who takes a backup: a healthy follower that stays, else the leader.
+func BackupBy(o Observation) string {
+	for _, s := range survey(o).voters {
 		r, ok := o.reportOf(s.Member)
 		if ok && s.healthy && !s.departing() && r.Etcd.Healthy && s.ID != o.Etcd.Value().MemberID {
-			by = r.Name
-			break
+			return r.Name
 		}
 	}
-	return do("keep", "a backup is due", []any{"by ", by}, TakeBackup{by}), true
+	return o.Self.Name
 }

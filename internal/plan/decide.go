@@ -27,6 +27,8 @@ func Decide(o Observation) Decision {
 		return resume(o)
 	case o.Self.Leaving:
 		return wait("this node has left the cluster")
+	case o.Ledger.Unfit != "":
+		return refuse("the store cannot hold a ledger", o.Ledger.Unfit)
 	case o.Ledger.Charter.Unknown():
 		return wait("the ledger is unreadable, and the disk is empty")
 	case o.Ledger.Charter.Absent():

@@ -67,6 +67,9 @@ type Process struct {
 
 // Ledger is what the store holds; without a store, what consent has made.
 type Ledger struct {
+	// Unfit says why the store must not be trusted with a charter: it ignores
+	// create-if-absent.
+	Unfit      string                            `json:"unfit,omitempty"`
 	Charter    cluster.Fact[cluster.Charter]     `json:"charter"`    // the newest
 	Mark       cluster.Fact[cluster.StartedMark] `json:"mark"`       // ours, in that charter's epoch
 	Ready      cluster.Fact[cluster.ReadyMark]   `json:"ready"`      // of that charter's epoch

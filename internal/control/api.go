@@ -1,0 +1,109 @@
+package control
+
+import (
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// Status is what one agent knows of the whole cluster (GET /v1/status).
+type Status struct {
+	Cluster   string          `json:"cluster"`
+	State     State           `json:"state"`
+	Reason    string          `json:"reason"` // why it is not healthy
+	Epoch     cluster.Epoch   `json:"epoch"`
+	Size      int             `json:"size"`
+	Voters    int             `json:"voters"`
+	Healthy   int             `json:"healthy_voters"`
+	Tolerance int             `json:"failure_tolerance"` // voters that may fail now; negative without a quorum
+	Leader    string          `json:"leader,omitempty"`
+	Lock      *cluster.Lock   `json:"lock,omitempty"`
+	Backup    *cluster.Backup `json:"backup,omitempty"`
+	BackupAge time.Duration   `json:"backup_age,omitempty"` // nanoseconds
+	Nodes     []Node          `json:"nodes"`
+	At        time.Time       `json:"at"`
+}
+
+// State is a cluster's health in one word; the exit code of `quorate status`.
+type State string
+
+// The states.
+const (
+	Healthy  State = "healthy"
+	Degraded State = "degraded"
+	NoQuorum State = "no quorum"
+)
+
+// ExitCode is 0 healthy, 1 degraded, 2 no quorum.
+func (s State) ExitCode() int {
+	switch s {
+	case Healthy:
+		return 0
+	case Degraded:
+		return 1
+	}
+	return 2
+}
+
+// Node is one machine in a Status: a member, a newcomer or a spare.
+type Node struct {
+	Name     string           `json:"name"`
+	Host     string           `json:"host"`
+	Role     string           `json:"role"` // leader, voter, learner, spare, joining, gone
+	Health   string           `json:"health"`
+	MemberID cluster.MemberID `json:"member_id,omitempty"`
+	Epoch    cluster.Epoch    `json:"epoch,omitempty"`
+	Lag      uint64           `json:"raft_index_lag"` // entries behind the leader
+	DBSize   int64            `json:"db_size"`        // bytes
+	Etcd     string           `json:"etcd_version,omitempty"`
+	Quorate  string           `json:"quorate_version,omitempty"`
+	PID      int              `json:"pid,omitempty"`
+	Restarts int              `json:"etcd_restarts"`
+	Doing    string           `json:"doing"` // its agent's last decision
+	Since    time.Time        `json:"since,omitzero"`
+	Error    string           `json:"last_error,omitempty"`
+	Client   string           `json:"client_url,omitempty"`
+	Agent    string           `json:"agent_url,omitempty"`
+	Alarms   []string         `json:"alarms,omitempty"`
+}
+
+// Explanation is what a node would do now, and why not something else
+// (GET /v1/explain).
+type Explanation struct {
+	Decision     plan.Decision      `json:"decision"`
+	Line         string             `json:"line"` // the decision as people read it
+	Alternatives []plan.Alternative `json:"alternatives"`
+	Observation  plan.Observation   `json:"observation"`
+}
+
+// PauseRequest asks for the maintenance lock (POST /v1/pause).
+type PauseRequest struct {
+	For    time.Duration `json:"for"` // nanoseconds
+	Reason string        `json:"reason"`
+	Holder string        `json:"holder"`
+}
+
+// RecoverRequest is the operator's word (POST /v1/recover).
+type RecoverRequest struct {
+	Lost   []string `json:"lost,omitempty"` // member names whose disks never come back
+	Empty  bool     `json:"empty,omitempty"`
+	Reason string   `json:"reason,omitempty"`
+	By     string   `json:"by,omitempty"`
+}
+
+// LeaveRequest asks this node to leave the cluster for good, or to come back.
+type LeaveRequest struct {
+	Undo bool `json:"undo,omitempty"`
+}
+
+// BackupRequest asks for a backup (POST /v1/backup). Here says that this very
+// node takes it; otherwise the keeper chooses who.
+type BackupRequest struct {
+	Here bool `json:"here,omitempty"`
+}
+
+// Error is the body of every answer that is not 2xx.
+type Error struct {
+	Message string `json:"message"`
+}

@@ -1,0 +1,119 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Agent is the agent behind the API. All methods are safe for concurrent use;
+// the reading ones return at once, from what the last round has published.
+type Agent interface {
+	Report() cluster.Report
+	// Exchange takes note of another agent's report.
+	Exchange(cluster.Report)
+	Status() Status
+	Explain() Explanation
+	// Ready says whether this node is a voter in a healthy cluster, or why not.
+	Ready() (ok bool, why string)
+	Metrics() http.Handler
+
+	// Pause takes the maintenance lock and Resume releases it.
+	Pause(context.Context, PauseRequest) (cluster.Lock, error)
+	Resume(context.Context) (cluster.Lock, error)
+	Recover(context.Context, RecoverRequest) (cluster.Verdict, error)
+	Leave(context.Context, LeaveRequest) error
+	// Backup blocks until a backup is good, or has failed.
+	Backup(context.Context, BackupRequest) (cluster.Backup, error)
+	Backups(context.Context) ([]cluster.Backup, error)
+}
+
+// ErrRefused marks what a caller asked for and the node's state forbids: 409.
+var ErrRefused = errors.New("refused")
+
+// maxBody bounds a request: a report of a large cluster is some tens of KiB.
+const maxBody = 1 << 20
+
+// Handler serves the agent API for n.
+func Handler(n Agent) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/report", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Report(), nil) })
+	mux.HandleFunc("POST /v1/report", func(w http.ResponseWriter, r *http.Request) {
+		var theirs cluster.Report
+		if err := decode(r, &theirs); err != nil {
+			fail(w, http.StatusBadRequest, err)
+			return
+		}
+		n.Exchange(theirs)
+		answer(w, n.Report(), nil)
+	})
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Status(), nil) })
+	mux.HandleFunc("GET /v1/explain", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Explain(), nil) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if ok, why := n.Ready(); !ok {
+			fail(w, http.StatusServiceUnavailable, errors.New(why))
+			return
+		}
+		io.WriteString(w, "ok\n")
+	})
+	mux.Handle("GET /metrics", n.Metrics())
+	mux.HandleFunc("POST /v1/pause", post(n.Pause))
+	mux.HandleFunc("POST /v1/resume", post(func(ctx context.Context, _ struct{}) (cluster.Lock, error) { return n.Resume(ctx) }))
+	mux.HandleFunc("POST /v1/recover", post(n.Recover))
+	mux.HandleFunc("POST /v1/leave", post(func(ctx context.Context, r LeaveRequest) (struct{}, error) { return struct{}{}, n.Leave(ctx, r) }))
+	mux.HandleFunc("POST /v1/backup", post(n.Backup))
+	mux.HandleFunc("GET /v1/backups", func(w http.ResponseWriter, r *http.Request) {
+		b, err := n.Backups(r.Context())
+		answer(w, b, err)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, errors.New("no such path: "+r.Method+" "+r.URL.Path))
+	})
+	return mux
+}
+
+func post[Q, A any](do func(context.Context, Q) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		if err := decode(r, &q); err != nil {
+			fail(w, http.StatusBadRequest, err)
+			return
+		}
+		a, err := do(r.Context(), q)
+		answer(w, a, err)
+	}
+}
+
+func decode(r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if err != nil {
+		return err
+	}
+	if len(body) == 0 {
+		return nil
+	}
+	return json.Unmarshal(body, into)
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	switch {
+	case errors.Is(err, ErrRefused):
+		fail(w, http.StatusConflict, err)
+	case err != nil:
+		fail(w, http.StatusInternalServerError, err)
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(v) // the client has gone: nothing to do
+	}
+}
+
+func fail(w http.ResponseWriter, code int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(Error{err.Error()})
+}
