@@ -19,6 +19,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// The real ones fit.
+var (
+	_ Source = (*etcd.Client)(nil)
+	_ Store  = (*store.Store)(nil)
 )
 
 // TestMain lets the test binary be etcd, as the real binary is.
