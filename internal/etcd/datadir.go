@@ -21,7 +21,8 @@ import (
 // What quorate keeps on a disk: the stamp inside etcd's data directory, which
 // goes where the data goes, and beside it what must outlive the data.
 const (
-	stampFile = "quorate.json"
+	// StampFile, in the data directory, says which epoch its data is of.
+	StampFile = "quorate.json"
 	diskFile  = "disk.json"
 	spentFile = "spent.json"
 	asideDir  = "aside"
@@ -71,7 +72,7 @@ func (r *DiskReader) read(d *cluster.Disk) error {
 		return err
 	}
 	var stamp cluster.Stamp
-	stamped, err := readJSON(filepath.Join(r.etcdDir, stampFile), &stamp)
+	stamped, err := readJSON(filepath.Join(r.etcdDir, StampFile), &stamp)
 	if err != nil {
 		return err
 	}
@@ -229,7 +230,7 @@ func WriteStamp(etcdDir string, stamp cluster.Stamp) error {
 		err = durable.MkdirAll(etcdDir, 0o700)
 	}
 	if err == nil {
-		err = durable.WriteFile(filepath.Join(etcdDir, stampFile), b, 0o600)
+		err = durable.WriteFile(filepath.Join(etcdDir, StampFile), b, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("stamping the data directory: %w", err)

@@ -190,6 +190,11 @@ func limit(t *testing.T) context.Context {
 	return ctx
 }
 
+// contextSoon is for calls that must fail.
+func contextSoon(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), 2*time.Second)
+}
+
 // eventually waits until the condition has no complaint.
 func eventually(t *testing.T, what string, condition func() error) {
 	t.Helper()

@@ -32,6 +32,7 @@ var refusals = map[error]error{
 	rpctypes.ErrTooManyLearners:                            ErrTooManyLearners,
 	rpctypes.ErrMemberNotFound:                             ErrMemberUnknown,
 	rpctypes.ErrPeerURLExist:                               ErrPeerURLExists,
+	rpctypes.ErrMemberExist:                                ErrPeerURLExists, // within one second the id is the same too
 	rpctypes.ErrMemberNotLearner:                           ErrNotLearner,
 	rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner): ErrLearner,
 	rpctypes.ErrNotLeader:                                  ErrNotLeader,

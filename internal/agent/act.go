@@ -1,0 +1,229 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/durable"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// Time limits of what a step asks of etcd.
+const (
+	memberCall = 8 * time.Second
+	stopLimit  = 30 * time.Second // then SIGKILL
+)
+
+// act takes a decision's steps in their order. The first that fails ends the
+// round: the next one looks again, and what was half done is seen as it is.
+func (a *Agent) act(ctx context.Context, o plan.Observation, d plan.Decision) error {
+	a.log.Info(d.Reason, "decision", d.String(), "epoch", o.Ledger.Charter.Value().Epoch)
+	for _, s := range d.Steps {
+		if s.Irreversible() {
+			if err := a.journal(ctx, o, d); err != nil {
+				return fmt.Errorf("journalling before %s: %w", s, err)
+			}
+		}
+		if err := a.do(ctx, o, s); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+		a.metrics.step(s)
+	}
+	return nil
+}
+
+// do takes one step. The comment of each case says what a crash in it leaves.
+func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
+	switch s := s.(type) {
+	case plan.WriteCharter: // the charter, or none
+		return a.book.writeCharter(ctx, s.Charter)
+	case plan.GrantCharter: // the grant, or none
+		return a.book.grant(s.Charter)
+	case plan.RestoreSeed: // a partial directory, swept at the next start
+		return a.restoreSeed(ctx, s.Charter)
+	case plan.SeedFromSurvivor: // a copy, swept at the next start; our data is untouched
+		return a.seedFromSurvivor(ctx, s.Charter)
+	case plan.WriteStartedMark: // our own mark: the same disk may go on
+		return a.book.markStarted(ctx, cluster.StartedMark{Epoch: s.Epoch, Name: a.opt.Name, DiskID: o.Disk.ID, At: o.Now})
+	case plan.InstallSeed: // one rename
+		return a.installSeed(s.Epoch)
+	case plan.StartEtcd: // a spent identity, or an etcd that the next agent adopts
+		return a.startEtcd(s)
+	case plan.StopEtcd: // an etcd that may still be ending
+		return a.stopEtcd(ctx)
+	case plan.SetDataAside: // one rename
+		_, err := etcd.SetAside(a.opt.DataDir, a.opt.Etcd.DataDir, s.Label, o.Now)
+		return err
+	case plan.AdoptData: // the stamp, or none
+		return etcd.WriteStamp(a.opt.Etcd.DataDir, a.stamp(s.Charter))
+	case plan.WriteReadyMark: // the mark, or none
+		return a.book.markReady(ctx, cluster.ReadyMark{Epoch: s.Epoch, By: a.opt.Name, At: o.Now})
+	case plan.WriteCheckpoint: // the old list or the new
+		return a.book.writeCheckpoint(ctx, cluster.Checkpoint{Epoch: o.Ledger.Charter.Value().Epoch, Members: s.Members, By: a.opt.Name, At: o.Now})
+	case plan.TakeBackup: // at most an object without a manifest
+		a.startBackup(ctx, s.By)
+		return nil
+	}
+	return a.changeMembership(ctx, s)
+}
+
+// changeMembership takes the steps that etcd itself carries out: each is one
+// raft proposal, done whole or not at all, whatever becomes of us.
+func (a *Agent) changeMembership(ctx context.Context, s plan.Step) error {
+	ctx, cancel := context.WithTimeout(ctx, memberCall)
+	defer cancel()
+	if a.own == nil {
+		return fmt.Errorf("our etcd does not run")
+	}
+	switch s := s.(type) {
+	case plan.AddLearner: // an entry without an invitation: its joiner disowns it
+		id, _, err := a.own.AddLearner(ctx, s.PeerURL)
+		if err == nil {
+			a.invite(id, s.DiskID)
+		}
+		return err
+	case plan.PromoteLearner:
+		return a.own.Promote(ctx, s.ID)
+	case plan.RemoveMember:
+		return a.own.Remove(ctx, s.ID)
+	case plan.UpdateMember:
+		return a.own.Update(ctx, s.ID, []string{s.PeerURL})
+	case plan.TransferLeadership:
+		return a.own.MoveLeader(ctx, s.To)
+	}
+	panic(fmt.Sprintf("agent: no way to do %T", s))
+}
+
+func (a *Agent) invite(id cluster.MemberID, diskID string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.invited[id] = diskID
+	now := time.Now()
+	a.probes[id] = &probe{Probe: plan.Probe{FirstSeen: now, ProgressAt: now, UnhealthySince: now}}
+}
+
+func (a *Agent) stamp(c cluster.Charter) cluster.Stamp {
+	return cluster.Stamp{Cluster: a.opt.Settings.Cluster, Epoch: c.Epoch, Charter: c, Name: a.opt.Name}
+}
+
+// startEtcd starts the process. The identity that a first start uses up is
+// recorded before, durably: whatever happens then, it is never used again on
+// an empty disk.
+func (a *Agent) startEtcd(s plan.StartEtcd) error {
+	dir := a.opt.Etcd.DataDir
+	start := etcd.Start{State: s.State, InitialCluster: s.Initial, Token: s.Token}
+	if s.State == "resume" {
+		start = etcd.Start{}
+	}
+	if s.Spends != "" {
+		if err := etcd.MarkSpent(a.opt.DataDir, s.Spends); err != nil {
+			return err
+		}
+		if err := etcd.WriteStamp(dir, a.stamp(s.Charter)); err != nil {
+			return err
+		}
+	}
+	args := etcd.Args(a.parts.EtcdVer, a.opt.Etcd, start)
+	p, err := etcd.Launch(a.opt.DataDir, a.parts.Binary, args, etcd.Env(a.parts.Environ, args))
+	if err != nil {
+		return err
+	}
+	a.proc, a.foreign = p, false
+	a.launch.identity, a.launch.sawData, a.launch.at = s.Spends, false, time.Now()
+	a.closeOwn()
+	return nil
+}
+
+func (a *Agent) stopEtcd(ctx context.Context) error {
+	if a.proc == nil {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	err := a.proc.Stop(limited)
+	if err == nil {
+		a.log.Info("etcd has ended", "pid", a.proc.PID(), "exit", a.proc.Exit())
+		a.proc, a.launch.identity = nil, ""
+		a.closeOwn()
+	}
+	return err
+}
+
+// restoreSeed builds the staged directory from the charter's backup.
+func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
+	err := a.stage(c, func(t backup.Target) error {
+		b, err := backup.Seeded(ctx, a.parts.Store, c.Seed)
+		if err != nil {
+			return err
+		}
+		a.log.Info("restoring the seed", "backup", b.Key, "bytes", b.Size, "revision", b.Revision)
+		t.Progress = a.progress("restoring the seed", b.Size)
+		return backup.Restore(ctx, a.parts.Store, b, t)
+	})
+	if err != nil {
+		a.seedFails++
+		return err
+	}
+	a.seedFails = 0
+	return nil
+}
+
+// seedFromSurvivor builds the staged directory from our own data, WAL included.
+func (a *Agent) seedFromSurvivor(ctx context.Context, c cluster.Charter) error {
+	return a.stage(c, func(t backup.Target) error {
+		return backup.SeedFromSurvivor(ctx, backup.Survivor{
+			Etcd: append([]string{a.parts.Binary.Path}, a.parts.Binary.Prefix...), DataDir: a.opt.Etcd.DataDir,
+			Scratch: a.path(scratchPrefix + itoa(c.Epoch)), Target: t})
+	})
+}
+
+// stage has build fill a directory, stamps it, and only then gives it the name
+// that says it is complete.
+func (a *Agent) stage(c cluster.Charter, build func(backup.Target) error) error {
+	f, _ := c.Founder(a.opt.Name)
+	partial := a.path(partialPrefix + itoa(c.Epoch))
+	if err := os.RemoveAll(partial); err != nil {
+		return err
+	}
+	err := build(backup.Target{DataDir: partial, Name: f.Name, PeerURL: f.PeerURL, InitialCluster: c.InitialCluster(), Token: c.Token, Bump: c.Seed.Bump})
+	if err == nil {
+		err = etcd.WriteStamp(partial, a.stamp(c))
+	}
+	if err == nil {
+		err = durable.Rename(partial, stagedDir(a.opt.DataDir, c.Epoch))
+	}
+	return err
+}
+
+// installSeed makes the staged directory the data directory.
+func (a *Agent) installSeed(e cluster.Epoch) error {
+	dir := a.opt.Etcd.DataDir
+	if err := durable.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !os.IsNotExist(err) {
+		// Not empty: half-made before a first start. It is kept, like all else.
+		if _, err := etcd.SetAside(a.opt.DataDir, dir, "unused", time.Now()); err != nil {
+			return err
+		}
+	}
+	return durable.Rename(stagedDir(a.opt.DataDir, e), dir)
+}
+
+// progress logs how far a long step has come, every few seconds.
+func (a *Agent) progress(what string, total int64) func(int64) {
+	last := time.Now()
+	return func(done int64) {
+		if time.Since(last) < 3*time.Second {
+			return
+		}
+		last = time.Now()
+		a.log.Info(what, "done_bytes", done, "total_bytes", total)
+	}
+}

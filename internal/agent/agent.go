@@ -1,0 +1,264 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// Options are what an agent is told at its start.
+type Options struct {
+	Settings  plan.Settings
+	Retention plan.Retention
+	Name      string
+	Zone      string
+	Host      string // others reach this machine by it
+	AgentPort int
+	DataDir   string // quorate's own
+	Etcd      etcd.Config
+	Version   string // quorate's
+}
+
+// Parts are what an agent works with. Store may be nil: then founding is by
+// unanimous consent, and there are no backups.
+type Parts struct {
+	Log     *slog.Logger
+	Source  Source
+	Store   *store.Store
+	Binary  etcd.Binary
+	EtcdVer etcd.Version
+	Environ []string
+	Dial    func(endpoint string) *etcd.Client              // of etcd, with the right certificates and user
+	HTTP    *http.Client                                    // to other agents
+	Strange func(ctx context.Context, peerURL string) error // nil: some etcd answers on that peer port
+	Secure  Schemes
+}
+
+// Source tells who should be in the cluster. An error means unknown, never
+// "nobody". Safe for concurrent use.
+type Source interface {
+	View(context.Context) (cluster.View, error)
+}
+
+// Schemes are http or https, for each of the three ports.
+type Schemes struct{ Client, Peer, Agent string }
+
+// Agent is one node. Make it with New and give it to Run, once.
+type Agent struct {
+	opt   Options
+	parts Parts
+	log   *slog.Logger
+	since time.Time
+	disks *etcd.DiskReader
+	book  book
+
+	wake      chan struct{} // the loop looks again at once
+	published atomic.Pointer[snapshot]
+	work      sync.WaitGroup // exchanges, probes and backups under way
+
+	mu       sync.Mutex // guards what follows
+	settings plan.Settings
+	view     cluster.Fact[cluster.View]
+	viewErr  error
+	heard    map[string]*contact // other agents, by agent URL
+	guests   map[string]heardReport
+	probes   map[cluster.MemberID]*probe
+	invited  map[cluster.MemberID]string
+	backups  backupState
+	leaving  bool
+
+	// Of the loop alone.
+	proc       *etcd.Process
+	foreign    bool
+	own        *etcd.Client
+	launch     launchState
+	unhealthy  time.Time
+	seedFails  int
+	lastReason string
+	reasonAt   time.Time
+	lastErr    string
+	metrics    *metrics
+}
+
+// snapshot is what a round publishes: immutable.
+type snapshot struct {
+	report      cluster.Report
+	observation plan.Observation
+	decision    plan.Decision
+	ready       bool
+	notReady    string
+}
+
+// New makes an agent on its data directory: it takes the directory's lock,
+// reads what earlier agents left, and adopts an etcd that runs on it.
+func New(opt Options, parts Parts) (*Agent, error) {
+	a := &Agent{
+		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
+		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir),
+		wake:  make(chan struct{}, 1),
+		heard: map[string]*contact{}, guests: map[string]heardReport{},
+		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
+		metrics: newMetrics(),
+	}
+	if err := lockDir(opt.DataDir); err != nil {
+		return nil, err
+	}
+	if _, err := etcd.EnsureDiskID(opt.DataDir); err != nil {
+		return nil, fmt.Errorf("preparing data-dir: %w", err)
+	}
+	if err := sweepStaging(opt.DataDir); err != nil {
+		return nil, fmt.Errorf("preparing data-dir: %w", err)
+	}
+	a.book = newOwnBook(opt.DataDir, a)
+	if parts.Store != nil {
+		a.book = newStoreBook(parts.Store, a)
+	}
+	_, err := os.Stat(a.path(leavingFile))
+	a.leaving = err == nil
+	proc, found, err := etcd.Adopt(opt.DataDir, opt.Etcd.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		a.log.Info("adopted the etcd that runs here", "pid", proc.PID())
+		a.proc, a.foreign = proc, isForeign(opt, proc)
+	}
+	return a, nil
+}
+
+// Run serves the agent API on ln and keeps the node, until ctx ends; then it
+// stops etcd, leadership handed over first. It returns when all its work has
+// ended.
+func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	srv := &http.Server{Handler: control.Handler(a), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	a.round(work, false) // something to publish before anyone asks
+	failed := make(chan error, 1)
+	a.work.Go(func() {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serving the agent API: %w", err)
+		}
+	})
+	a.work.Go(func() { a.watchSource(work) })
+	a.work.Go(func() { a.book.watch(work) })
+
+	err := a.loop(ctx, work, failed)
+	if err == nil {
+		a.shutdown(work)
+	}
+	stopWork()
+	shut, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = srv.Shutdown(shut)
+	_ = srv.Close()
+	a.work.Wait()
+	return err
+}
+
+func (a *Agent) loop(ctx, work context.Context, failed <-chan error) error {
+	for {
+		progress := a.round(work, true)
+		pace := a.pace()
+		if progress {
+			pace = 0
+		}
+		timer := time.NewTimer(pace)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case err := <-failed:
+			timer.Stop()
+			return err
+		case <-timer.C:
+		case <-a.wake:
+		case <-a.procDone():
+		}
+		timer.Stop()
+	}
+}
+
+// round is observe → decide → act. It says whether a step was taken, so that
+// the next round may look again at once.
+func (a *Agent) round(ctx context.Context, mayAct bool) (progress bool) {
+	began := time.Now()
+	o := a.observe(ctx)
+	d := plan.Decide(o)
+	a.metrics.round(d, time.Since(began))
+	a.publish(o, d)
+	a.gossip(ctx, o)
+	a.probe(ctx, o)
+	if !mayAct || len(d.Steps) == 0 {
+		return false
+	}
+	err := a.act(ctx, o, d)
+	if err != nil {
+		a.setError(err)
+		a.log.Warn("step failed", "reason", d.Reason, "error", err)
+		return false
+	}
+	a.setError(nil)
+	return true
+}
+
+// setError keeps the last failed step in view until a step succeeds.
+func (a *Agent) setError(err error) {
+	a.lastErr = ""
+	if err != nil {
+		a.lastErr = err.Error()
+	}
+}
+
+// pace is the pause between rounds: short while this node is on its way.
+func (a *Agent) pace() time.Duration {
+	s := a.published.Load()
+	switch {
+	case s.observation.Process.Running && s.observation.UnhealthySince.IsZero() && s.ready:
+		return time.Second
+	case time.Since(a.reasonAt) < 2*time.Minute:
+		return 150 * time.Millisecond
+	}
+	return time.Second
+}
+
+// poke makes the loop look again now.
+func (a *Agent) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *Agent) procDone() <-chan struct{} {
+	if a.proc == nil {
+		return nil
+	}
+	return a.proc.Done()
+}
+
+// shutdown ends etcd as plan.Shutdown says; what fails is logged, and etcd
+// still gets its signal.
+func (a *Agent) shutdown(ctx context.Context) {
+	o := a.observe(ctx)
+	d := plan.Shutdown(o)
+	a.log.Info(d.Reason, "decision", d.String())
+	for _, s := range d.Steps {
+		if err := a.do(ctx, o, s); err != nil {
+			a.log.Warn("step failed", "step", s.String(), "error", err)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/durable"
+)
+
+var dialer = net.Dialer{Timeout: 500 * time.Millisecond}
+
+func hostPort(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	return u.Host
+}
+
+// Metrics serves Prometheus.
+func (a *Agent) Metrics() http.Handler {
+	return promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{})
+}
+
+// maxPause bounds a pause: one that is forgotten must end by itself.
+const maxPause = 7 * 24 * time.Hour
+
+// Pause takes the maintenance lock: housekeeping rests until it expires.
+func (a *Agent) Pause(ctx context.Context, q control.PauseRequest) (cluster.Lock, error) {
+	if q.For <= 0 || q.For > maxPause {
+		return cluster.Lock{}, fmt.Errorf("%w: for: want a time between 1s and %s", control.ErrRefused, maxPause)
+	}
+	if q.Holder == "" {
+		q.Holder = "operator"
+	}
+	l, err := a.book.lock(ctx, q.Holder, q.Reason, cluster.Lock{Expires: time.Now().Add(q.For)})
+	a.gossipNow()
+	a.poke()
+	return l, err
+}
+
+// Resume releases the maintenance lock.
+func (a *Agent) Resume(ctx context.Context) (cluster.Lock, error) {
+	l, err := a.book.unlock(ctx)
+	a.gossipNow()
+	a.poke()
+	return l, err
+}
+
+// Recover records an operator's word. It is refused while a quorum answers:
+// then nothing is lost that the keeper cannot replace.
+func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.Verdict, error) {
+	s := a.published.Load()
+	c := s.observation.Ledger.Charter
+	switch {
+	case !c.Known():
+		return cluster.Verdict{}, fmt.Errorf("%w: no charter is known: there is nothing to recover", control.ErrRefused)
+	case len(q.Lost) == 0 && !q.Empty:
+		return cluster.Verdict{}, fmt.Errorf("%w: say which members are lost (--lost), or --empty", control.ErrRefused)
+	}
+	for _, r := range append(s.observation.Reports, s.report) {
+		if r.Keeper && r.Etcd.Healthy {
+			return cluster.Verdict{}, fmt.Errorf("%w: a quorum lives, led by %s", control.ErrRefused, r.Name)
+		}
+		for _, lost := range q.Lost {
+			if r.Name == lost && r.Disk.State == cluster.DiskData && r.Disk.Epoch() == c.Value().Epoch {
+				return cluster.Verdict{}, fmt.Errorf("%w: %s answers, and holds data of epoch %d", control.ErrRefused, lost, c.Value().Epoch)
+			}
+		}
+	}
+	if unknown := unknownNames(q.Lost, bestMembers(s, append(s.observation.Reports, s.report))); len(unknown) > 0 {
+		return cluster.Verdict{}, fmt.Errorf("%w: lost: no such member: %s", control.ErrRefused, strings.Join(unknown, ", "))
+	}
+	by := q.By
+	if by == "" {
+		by = "operator"
+	}
+	v := cluster.Verdict{Epoch: c.Value().Epoch, Lost: q.Lost, Empty: q.Empty, Reason: q.Reason, By: by, At: time.Now()}
+	err := a.book.writeVerdict(ctx, v)
+	a.gossipNow()
+	a.poke()
+	return v, err
+}
+
+func unknownNames(names []string, members []cluster.Member) []string {
+	var out []string
+	for _, n := range names {
+		known := false
+		for _, m := range members {
+			known = known || m.Name == n
+		}
+		if !known {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Leave makes this node ask to be removed for good, or with Undo to come back.
+// The wish outlives the agent.
+func (a *Agent) Leave(_ context.Context, q control.LeaveRequest) error {
+	s := a.published.Load()
+	if !q.Undo && len(cluster.Voters(s.report.Members)) == 1 && !s.observation.Etcd.Value().Learner {
+		return fmt.Errorf("%w: this is the last voter: leaving would end the cluster", control.ErrRefused)
+	}
+	var err error
+	if q.Undo {
+		err = os.Remove(a.path(leavingFile))
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	} else {
+		err = durable.WriteFile(a.path(leavingFile), []byte("`quorate leave` was said\n"), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("recording the wish to leave: %w", err)
+	}
+	a.mu.Lock()
+	a.leaving = !q.Undo
+	a.mu.Unlock()
+	a.gossipNow()
+	a.poke()
+	return nil
+}

@@ -1,0 +1,195 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// backupLimit bounds one backup; within it the store's own limits on a stalled
+// stream count.
+const backupLimit = 6 * time.Hour
+
+// backupState is guarded by Agent.mu.
+type backupState struct {
+	tried   time.Time
+	running bool
+	catalog []cluster.Backup // the keeper's: what the store holds, newest first
+	newest  *cluster.Backup
+}
+
+func (a *Agent) setCatalog(all []cluster.Backup) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backups.catalog = all
+	if len(all) > 0 {
+		a.backups.newest = &all[0]
+	}
+}
+
+// newestBackup is the newest good one that this node has heard of.
+func (a *Agent) newestBackup(o plan.Observation) *cluster.Backup {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range o.Reports {
+		if b := r.Backup; b != nil && (a.backups.newest == nil || b.At.After(a.backups.newest.At)) {
+			a.backups.newest = b
+		}
+	}
+	return a.backups.newest
+}
+
+// startBackup has node by take a snapshot, in the background: a slow store
+// delays no decision.
+func (a *Agent) startBackup(ctx context.Context, by string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backups.tried = time.Now()
+	if a.backups.running {
+		return
+	}
+	a.work.Go(func() {
+		if _, err := a.backupBy(ctx, by); err != nil {
+			a.log.Warn("backup failed", "by", by, "error", err)
+		}
+	})
+}
+
+// backupBy has one node take a backup, notes it, and then lets old ones go.
+func (a *Agent) backupBy(ctx context.Context, by string) (cluster.Backup, error) {
+	ctx, cancel := context.WithTimeout(ctx, backupLimit)
+	defer cancel()
+	b, err := a.backupAt(ctx, by)
+	a.metrics.backup(err)
+	if err != nil {
+		return b, err
+	}
+	a.noteBackup(b)
+	a.prune(ctx)
+	return b, nil
+}
+
+func (a *Agent) backupAt(ctx context.Context, by string) (cluster.Backup, error) {
+	if by == a.opt.Name {
+		return a.backupHere(ctx)
+	}
+	for _, r := range a.published.Load().observation.Reports {
+		if r.Name == by {
+			return control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, control.BackupRequest{Here: true})
+		}
+	}
+	return cluster.Backup{}, fmt.Errorf("node %s does not answer", by)
+}
+
+// backupHere streams our own etcd's snapshot to the store.
+func (a *Agent) backupHere(ctx context.Context) (cluster.Backup, error) {
+	if a.parts.Store == nil {
+		return cluster.Backup{}, fmt.Errorf("%w: this node has no store: set --store", control.ErrRefused)
+	}
+	s := a.published.Load()
+	if !s.observation.Etcd.Value().Healthy {
+		return cluster.Backup{}, fmt.Errorf("%w: etcd is not healthy here", control.ErrRefused)
+	}
+	a.mu.Lock()
+	busy := a.backups.running
+	a.backups.running = true
+	a.mu.Unlock()
+	if busy {
+		return cluster.Backup{}, fmt.Errorf("%w: a backup is being taken here already", control.ErrRefused)
+	}
+	defer func() {
+		a.mu.Lock()
+		a.backups.running = false
+		a.mu.Unlock()
+	}()
+	c := a.parts.Dial(a.clientURL())
+	defer c.Close()
+	began := time.Now()
+	b, err := backup.Take(ctx, c, a.parts.Store, backup.Meta{Cluster: a.opt.Settings.Cluster,
+		Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
+	if err == nil {
+		a.log.Info("backup taken", "key", b.Key, "revision", b.Revision, "bytes", b.Size, "stored_bytes", b.StoredSize, "took", time.Since(began))
+	}
+	return b, err
+}
+
+func (a *Agent) noteBackup(b cluster.Backup) {
+	a.mu.Lock()
+	a.backups.newest = &b
+	known := slices.ContainsFunc(a.backups.catalog, func(c cluster.Backup) bool { return c.Key == b.Key })
+	if !known {
+		a.backups.catalog = append([]cluster.Backup{b}, a.backups.catalog...)
+	}
+	a.mu.Unlock()
+	if s, ok := a.book.(*storeBook); ok {
+		s.update(func(l *plan.Ledger) { l.Backup = cluster.Known(b) })
+	}
+}
+
+// prune lets go what retention no longer wants, out of the keeper's catalog: no
+// LIST. While housekeeping is paused nothing is deleted.
+func (a *Agent) prune(ctx context.Context) {
+	s := a.published.Load()
+	if lock := s.observation.Ledger.Lock; !s.report.Keeper || lock.Known() && lock.Value().Held(time.Now()) {
+		return
+	}
+	a.mu.Lock()
+	catalog := slices.Clone(a.backups.catalog)
+	a.mu.Unlock()
+	remove := plan.Retain(catalog, a.opt.Retention, time.Now())
+	if len(remove) == 0 {
+		return
+	}
+	if err := backup.Prune(ctx, a.parts.Store, remove); err != nil {
+		a.log.Warn("pruning backups", "error", err)
+		return
+	}
+	a.log.Info("old backups let go", "count", len(remove))
+	a.mu.Lock()
+	a.backups.catalog = slices.DeleteFunc(a.backups.catalog, func(b cluster.Backup) bool {
+		return slices.ContainsFunc(remove, func(r cluster.Backup) bool { return r.Key == b.Key })
+	})
+	a.mu.Unlock()
+}
+
+// Backup takes one: here, or wherever the keeper decides.
+func (a *Agent) Backup(ctx context.Context, q control.BackupRequest) (cluster.Backup, error) {
+	s := a.published.Load()
+	switch {
+	case q.Here:
+		return a.backupHere(ctx)
+	case a.parts.Store == nil:
+		return cluster.Backup{}, fmt.Errorf("%w: this cluster has no store: set --store", control.ErrRefused)
+	case s.report.Keeper:
+		return a.backupBy(ctx, plan.BackupBy(s.observation))
+	}
+	for _, r := range s.observation.Reports {
+		if r.Keeper {
+			return control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, q)
+		}
+	}
+	return cluster.Backup{}, fmt.Errorf("%w: no agent beside a leader answers", control.ErrRefused)
+}
+
+// Backups lists what the store holds.
+func (a *Agent) Backups(ctx context.Context) ([]cluster.Backup, error) {
+	if a.parts.Store == nil {
+		return nil, fmt.Errorf("%w: this cluster has no store: set --store", control.ErrRefused)
+	}
+	all, problems, err := backup.List(ctx, a.parts.Store)
+	var errs []error
+	for _, p := range problems {
+		errs = append(errs, fmt.Errorf("%s: %w", p.Key, p.Err))
+	}
+	if err == nil && len(all) == 0 {
+		err = errors.Join(errs...)
+	}
+	return all, err
+}

@@ -1,0 +1,173 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"maps"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// How old a fact may be before it is unknown again, and how long a look may take.
+const (
+	reportFresh = 3 * time.Second
+	etcdLook    = 1500 * time.Millisecond
+)
+
+// observe gathers what this node knows now. Its own disk and etcd are asked
+// here, within a time limit; everything else was asked in the background, so
+// that a black-holed peer or store delays no round:
+//
+//	disk, process    read here; an error makes the disk unread
+//	ledger           the book's last reading; a failed one makes what could have changed unknown
+//	view             the source's last answer; a failed or late one is unknown
+//	reports          other agents' answers of the last 3 s; silence is no report
+//	etcd, members    asked here; no answer, or no leader, is unknown
+//	probes           the keeper's own look at each member, at most a second old
+func (a *Agent) observe(ctx context.Context) plan.Observation {
+	now := time.Now()
+	o := plan.Observation{Now: now, Nonce: nonce(), Self: a.self()}
+	a.reap()
+	o.Disk = a.disks.Read()
+	o.Staged = stagedEpoch(a.opt.DataDir)
+	a.lookForForeign(ctx, &o)
+	o.Process = plan.Process{Running: a.proc != nil || a.foreign, Foreign: a.foreign, NotBefore: a.launch.notBefore,
+		Crashes: a.launch.crashes, SeedFails: a.seedFails}
+	if o.Disk.State == cluster.DiskData && o.Process.Running {
+		a.launch.sawData = true
+	}
+	a.observeEtcd(ctx, &o)
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o.Settings = a.settings
+	o.View = a.view
+	o.Reports, o.Strangers = a.freshReports(now)
+	o.Probes = a.probeResults()
+	o.Invitations = maps.Clone(a.invited)
+	o.Ledger = a.book.facts()
+	o.Ledger.BackupTried = a.backups.tried
+	return o
+}
+
+func (a *Agent) self() plan.Self {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return plan.Self{Name: a.opt.Name, PeerURL: a.peerURL(), Scheme: a.parts.Secure.Peer, Since: a.since, Leaving: a.leaving}
+}
+
+func (a *Agent) asPeer() cluster.Peer {
+	return cluster.Peer{Name: a.opt.Name, Host: a.opt.Host, ClientPort: a.opt.Etcd.ClientPort, PeerPort: a.opt.Etcd.PeerPort, AgentPort: a.opt.AgentPort}
+}
+
+func (a *Agent) peerURL() string   { return a.asPeer().PeerURL(a.parts.Secure.Peer) }
+func (a *Agent) clientURL() string { return a.asPeer().ClientURL(a.parts.Secure.Client) }
+func (a *Agent) agentURL() string  { return a.asPeer().AgentURL(a.parts.Secure.Agent) }
+
+// observeEtcd asks our own etcd. The member list is read linearizably, which
+// proves that a quorum follows; a learner cannot be asked for it.
+func (a *Agent) observeEtcd(ctx context.Context, o *plan.Observation) {
+	if !o.Process.Running {
+		a.unhealthy = time.Time{}
+		a.closeOwn()
+		return
+	}
+	s, members, err := a.askOwn(ctx)
+	switch {
+	case err != nil && s.MemberID == 0:
+		o.Etcd = cluster.Unknown[cluster.EtcdState]()
+	default:
+		s.Healthy = err == nil && s.Leader != 0
+		s.Foreign, s.Restarts = a.foreign, a.launch.restarts
+		o.Etcd = cluster.Known(s)
+		if s.Healthy && !s.Learner {
+			o.Members = cluster.Known(members)
+		}
+	}
+	if o.Etcd.Value().Healthy {
+		a.unhealthy = time.Time{}
+		a.launch.settle(o.Now)
+	} else if a.unhealthy.IsZero() {
+		a.unhealthy = o.Now
+	}
+	o.UnhealthySince = a.unhealthy
+}
+
+func (a *Agent) askOwn(ctx context.Context) (cluster.EtcdState, []cluster.Member, error) {
+	if a.own == nil {
+		a.own = a.parts.Dial(a.clientURL())
+	}
+	ctx, cancel := context.WithTimeout(ctx, etcdLook)
+	defer cancel()
+	s, err := a.own.Status(ctx)
+	s.Running, s.PID = true, a.pid()
+	if err != nil || s.Leader == 0 || s.Learner {
+		return s, nil, err
+	}
+	members, _, err := a.own.Members(ctx)
+	return s, members, err
+}
+
+func (a *Agent) closeOwn() {
+	if a.own != nil {
+		a.own.Close()
+		a.own = nil
+	}
+}
+
+func (a *Agent) pid() int {
+	if a.proc == nil {
+		return 0
+	}
+	return a.proc.PID()
+}
+
+// watchSource asks the peers source, again and again. A slow answer is late
+// for itself alone: the view becomes unknown until it comes.
+func (a *Agent) watchSource(ctx context.Context) {
+	const limit = 10 * time.Second
+	for ctx.Err() == nil {
+		call, cancel := context.WithTimeout(ctx, limit)
+		late := time.AfterFunc(limit/2, func() { a.setView(cluster.View{}, context.DeadlineExceeded) })
+		v, err := a.parts.Source.View(call)
+		late.Stop()
+		cancel()
+		a.setView(v, err)
+		sleep(ctx, time.Second)
+	}
+}
+
+func (a *Agent) setView(v cluster.View, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	changed := a.viewErr == nil && err != nil || err == nil && (!a.view.Known() || plan.ViewHash(a.view.Value()) != plan.ViewHash(v))
+	if err != nil && (a.viewErr == nil || a.viewErr.Error() != err.Error()) {
+		a.log.Warn("the peers source does not answer", "error", err)
+	}
+	a.viewErr = err
+	a.view = cluster.Unknown[cluster.View]()
+	if err == nil {
+		a.view = cluster.Known(v)
+	}
+	if changed {
+		a.poke()
+	}
+}
+
+func nonce() string {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

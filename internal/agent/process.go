@@ -1,0 +1,182 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// Names below the data directory.
+const (
+	leavingFile   = "leaving"        // `quorate leave` has been said
+	foreignFile   = "foreign"        // an etcd that is not ours has served here
+	stagingPrefix = "staged-"        // staged-N: a complete seed for epoch N
+	partialPrefix = "staging-"       // staging-N: an incomplete one
+	scratchPrefix = "seed-scratch-"  // a survivor's copy while it is made a seed
+	backoffMin    = 1 * time.Second  // after the second end in a row
+	backoffMax    = 30 * time.Second // at most
+	settled       = 30 * time.Second // healthy for so long: the crashes are forgotten
+)
+
+// launchState is the history of this agent's starts of etcd.
+type launchState struct {
+	identity  string // spent by the running process
+	sawData   bool   // its WAL has been seen
+	at        time.Time
+	crashes   int // in a row
+	restarts  int
+	notBefore time.Time
+}
+
+// settle forgets crashes once etcd has been well for a while.
+func (l *launchState) settle(now time.Time) {
+	if l.crashes > 0 && now.Sub(l.at) > settled {
+		l.crashes = 0
+	}
+}
+
+// reap notes that our etcd has ended. The first end is followed by a start at
+// once, the next ones by a growing pause.
+func (a *Agent) reap() {
+	if a.proc == nil {
+		return
+	}
+	select {
+	case <-a.proc.Done():
+	default:
+		return
+	}
+	exit := a.proc.Exit()
+	a.log.Warn("etcd has ended", "pid", a.proc.PID(), "exit", exit, "after", time.Since(a.launch.at).Round(time.Millisecond))
+	a.proc, a.foreign = nil, false
+	a.launch.crashes++
+	a.launch.restarts++
+	a.launch.notBefore = time.Now().Add(backoff(a.launch.crashes))
+	a.unspend(exit)
+}
+
+func backoff(crashes int) time.Duration {
+	if crashes < 2 {
+		return 0
+	}
+	return min(backoffMin<<min(crashes-2, 10), backoffMax)
+}
+
+// unspend gives an identity back: an etcd that ended by itself before it wrote
+// a WAL has voted for nobody. One that was killed may have.
+func (a *Agent) unspend(exit string) {
+	id := a.launch.identity
+	a.launch.identity = ""
+	if id == "" || a.launch.sawData || !strings.HasPrefix(exit, "exit status") || a.disks.Read().State != cluster.DiskEmpty {
+		return
+	}
+	if err := etcd.Unspend(a.opt.DataDir, id); err != nil {
+		a.log.Warn("giving an unused identity back", "error", err)
+	}
+}
+
+// lookForForeign finds an etcd at our client address that nobody of us started.
+func (a *Agent) lookForForeign(ctx context.Context, o *plan.Observation) {
+	if a.proc == nil {
+		a.foreign = a.answersHere(ctx)
+	}
+	if o.Disk.State != cluster.DiskEmpty {
+		_ = os.Remove(a.path(foreignFile))
+		return
+	}
+	if a.proc != nil {
+		return
+	}
+	if a.foreign {
+		_ = os.WriteFile(a.path(foreignFile), []byte("an etcd that quorate did not start has served here, on data elsewhere\n"), 0o600)
+	}
+	if _, err := os.Stat(a.path(foreignFile)); err == nil {
+		o.Disk.State = cluster.DiskElsewhere
+	}
+}
+
+func (a *Agent) answersHere(ctx context.Context) bool {
+	if a.own == nil {
+		conn, err := dialer.DialContext(ctx, "tcp", hostPort(a.clientURL()))
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		a.own = a.parts.Dial(a.clientURL())
+	}
+	call, cancel := context.WithTimeout(ctx, etcdLook)
+	defer cancel()
+	_, err := a.own.Status(call)
+	return err == nil
+}
+
+// isForeign says that an etcd found on our data directory was not started by
+// quorate: its data has no stamp.
+func isForeign(opt Options, _ *etcd.Process) bool {
+	_, err := os.Stat(filepath.Join(opt.Etcd.DataDir, etcd.StampFile))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+func (a *Agent) path(name string) string { return filepath.Join(a.opt.DataDir, name) }
+
+func stagedDir(dir string, e cluster.Epoch) string {
+	return filepath.Join(dir, stagingPrefix+strconv.FormatUint(uint64(e), 10))
+}
+
+// stagedEpoch is the newest epoch for which a complete seed is staged.
+func stagedEpoch(dir string) cluster.Epoch {
+	var newest cluster.Epoch
+	names, _ := filepath.Glob(filepath.Join(dir, stagingPrefix+"*"))
+	for _, n := range names {
+		e, err := strconv.ParseUint(strings.TrimPrefix(filepath.Base(n), stagingPrefix), 10, 64)
+		if err == nil {
+			newest = max(newest, cluster.Epoch(e))
+		}
+	}
+	return newest
+}
+
+// sweepStaging removes what an interrupted restore has left: copies, never data.
+func sweepStaging(dir string) error {
+	var errs []error
+	for _, prefix := range []string{partialPrefix, scratchPrefix} {
+		names, _ := filepath.Glob(filepath.Join(dir, prefix+"*"))
+		for _, n := range names {
+			errs = append(errs, os.RemoveAll(n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// lockDir makes sure that one agent works on a data directory. The lock ends
+// with the process.
+func lockDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data-dir: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "agent.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("data-dir: %w", err)
+	}
+	// The descriptor stays open, on purpose, until the process ends.
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return fmt.Errorf("data-dir: another agent works in %s", dir)
+	}
+	lockFiles = append(lockFiles, f)
+	return nil
+}
+
+// lockFiles keeps the locks' descriptors from being collected.
+var lockFiles []*os.File

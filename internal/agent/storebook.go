@@ -1,0 +1,311 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/ledger"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// How often the store is read: seldom while all is well (news comes from the
+// other agents at once), often while this node is on its way.
+const (
+	calmPace   = 150 * time.Second
+	lockEvery  = 300 * time.Second
+	hurryPace  = 300 * time.Millisecond
+	patientFor = time.Minute // of hurry, then
+	slowPace   = 2 * time.Second
+	verifyGap  = time.Minute // between two searches for a good backup
+)
+
+// storeBook reads and writes the ledger in the store. What it read last is in
+// cached; a failed read makes unknown whatever could have changed since.
+type storeBook struct {
+	a      *Agent
+	ledger *ledger.Ledger
+	kick   chan struct{}
+
+	mu     sync.Mutex
+	cached plan.Ledger
+	probed bool
+	lockAt time.Time
+	sought time.Time // when a good backup was last searched for
+	failed string
+}
+
+func newStoreBook(s *store.Store, a *Agent) *storeBook {
+	return &storeBook{a: a, ledger: ledger.Open(s, a.opt.Settings.Cluster), kick: make(chan struct{}, 1)}
+}
+
+func (b *storeBook) facts() plan.Ledger {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cached
+}
+
+func (b *storeBook) update(change func(*plan.Ledger)) {
+	b.mu.Lock()
+	change(&b.cached)
+	b.mu.Unlock()
+	b.a.poke()
+}
+
+// hear: a report is a hint to look in the store, and a lock is news by itself.
+func (b *storeBook) hear(r cluster.Report) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l := r.Lock; l != nil && l.Number > b.cached.Lock.Value().Number {
+		b.cached.Lock = cluster.Known(*l)
+	}
+	newer := r.Charter != nil && r.Charter.Epoch > b.cached.Charter.Value().Epoch
+	verdict := r.Verdict != nil && !b.cached.Verdict.Known()
+	if newer || verdict || r.Ready && b.cached.Ready.Absent() {
+		select {
+		case b.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (b *storeBook) watch(ctx context.Context) {
+	began := time.Now()
+	for ctx.Err() == nil {
+		b.pass(ctx)
+		pace := calmPace
+		if !b.calm() {
+			pace = slowPace
+			if time.Since(began) < patientFor {
+				pace = hurryPace
+			}
+		} else {
+			began = time.Now()
+		}
+		timer := time.NewTimer(pace)
+		for waiting := true; waiting; {
+			select {
+			case <-ctx.Done():
+				waiting = false
+			case <-timer.C:
+				waiting = false
+			case <-b.kick:
+				waiting = false
+			case <-time.After(time.Second):
+				waiting = pace != calmPace || b.calm() // trouble ends the calm
+			}
+		}
+		timer.Stop()
+	}
+}
+
+// calm says that our etcd follows a leader in an epoch that is ready.
+func (b *storeBook) calm() bool {
+	f := b.facts()
+	s := b.a.published.Load()
+	steady := f.Charter.Known() && f.Ready.Known() && s.observation.Etcd.Value().Healthy
+	if k := s.report.Keeper; k {
+		steady = steady && !f.Checkpoint.Unknown() && !f.Backup.Unknown()
+	}
+	return steady
+}
+
+// pass reads what this node needs to know now.
+func (b *storeBook) pass(ctx context.Context) {
+	if !b.probe(ctx) {
+		return
+	}
+	s := b.a.published.Load()
+	healthy := s.observation.Etcd.Value().Healthy
+	e, err := b.readCharter(ctx)
+	if err != nil {
+		b.fail(err)
+		return
+	}
+	var errs []error
+	if e > 0 {
+		errs = append(errs, b.readMarks(ctx, e, s))
+		if !healthy || s.report.Keeper && b.facts().Checkpoint.Unknown() {
+			errs = append(errs, b.readCheckpoint(ctx, e), b.readVerdict(ctx, e))
+		}
+		errs = append(errs, b.readBackup(ctx, s))
+	}
+	errs = append(errs, b.readLock(ctx))
+	b.fail(errors.Join(errs...))
+}
+
+// fail logs a store's failure once, until it changes or ends.
+func (b *storeBook) fail(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+		b.a.metrics.storeError()
+	}
+	b.mu.Lock()
+	changed := text != b.failed
+	b.failed = text
+	b.mu.Unlock()
+	if changed && err != nil {
+		b.a.log.Warn("the store does not answer as it should", "error", err)
+	}
+}
+
+// probe makes sure, once, that the store honours create-if-absent.
+func (b *storeBook) probe(ctx context.Context) bool {
+	if b.probed {
+		return true
+	}
+	err := b.ledger.Probe(ctx)
+	switch {
+	case errors.Is(err, ledger.ErrUnconditional):
+		b.update(func(l *plan.Ledger) { l.Unfit = err.Error() })
+	case err == nil:
+		b.probed = true
+		b.update(func(l *plan.Ledger) { l.Unfit = "" })
+	}
+	b.fail(err)
+	return b.probed
+}
+
+func (b *storeBook) readCharter(ctx context.Context) (cluster.Epoch, error) {
+	have := b.facts().Charter
+	c, err := b.ledger.Charter(ctx, have.Value().Epoch)
+	switch {
+	case err == nil:
+		if have.Unknown() || have.Absent() || c.Epoch > have.Value().Epoch {
+			b.setCharter(c)
+		}
+		return c.Epoch, nil
+	case errors.Is(err, ledger.ErrNone) && !have.Known():
+		b.update(func(l *plan.Ledger) { l.Charter = cluster.Absent[cluster.Charter]() })
+		return 0, nil
+	case errors.Is(err, ledger.ErrNone):
+		return 0, fmt.Errorf("reading the ledger: charter %d was there and is missing", have.Value().Epoch)
+	}
+	if have.Absent() {
+		b.update(func(l *plan.Ledger) { l.Charter = cluster.Unknown[cluster.Charter]() })
+	}
+	return 0, err
+}
+
+// setCharter puts a charter in force: what was known of the epoch before is void.
+func (b *storeBook) setCharter(c cluster.Charter) {
+	b.update(func(l *plan.Ledger) {
+		*l = plan.Ledger{Charter: cluster.Known(c), Lock: l.Lock, Unfit: l.Unfit}
+	})
+	b.mu.Lock()
+	b.sought = time.Time{}
+	b.mu.Unlock()
+	b.a.gossipNow()
+}
+
+func (b *storeBook) readMarks(ctx context.Context, e cluster.Epoch, s *snapshot) error {
+	f := b.facts()
+	var errs []error
+	if !f.Mark.Known() && s.observation.Disk.State == cluster.DiskEmpty {
+		m, err := read(b.ledger.Started(ctx, e, b.a.opt.Name))
+		b.update(func(l *plan.Ledger) { l.Mark = m })
+		errs = append(errs, err)
+	}
+	if !f.Ready.Known() {
+		r, err := read(b.ledger.Ready(ctx, e))
+		b.update(func(l *plan.Ledger) { l.Ready = r })
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (b *storeBook) readCheckpoint(ctx context.Context, e cluster.Epoch) error {
+	c, err := read(b.ledger.Checkpoint(ctx, e))
+	b.update(func(l *plan.Ledger) { l.Checkpoint = c })
+	return err
+}
+
+func (b *storeBook) readVerdict(ctx context.Context, e cluster.Epoch) error {
+	v, err := read(b.ledger.Verdict(ctx, e))
+	b.update(func(l *plan.Ledger) { l.Verdict = v })
+	return err
+}
+
+func (b *storeBook) readLock(ctx context.Context) error {
+	if !b.lockAt.IsZero() && time.Since(b.lockAt) < lockEvery {
+		return nil
+	}
+	l, err := read(b.ledger.Lock(ctx, b.facts().Lock.Value().Number))
+	if err == nil {
+		b.lockAt = time.Now()
+		b.noteLock(l)
+	}
+	return err
+}
+
+// noteLock keeps the greater number: a lock is never older than we knew.
+func (b *storeBook) noteLock(f cluster.Fact[cluster.Lock]) {
+	b.update(func(l *plan.Ledger) {
+		if !l.Lock.Known() || f.Known() && f.Value().Number >= l.Lock.Value().Number {
+			l.Lock = f
+		}
+	})
+}
+
+// readBackup finds the newest backup: for the keeper by its manifest, once; for
+// a node without data and without a quorum by reading and hashing it.
+func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
+	o := s.observation
+	switch {
+	case s.report.Keeper:
+		if !b.facts().Backup.Unknown() {
+			return nil
+		}
+		all, problems, err := backup.List(ctx, b.a.parts.Store)
+		for _, p := range problems {
+			b.a.log.Warn("a backup makes no sense", "key", p.Key, "error", p.Err)
+		}
+		if err == nil {
+			b.setCatalog(all)
+		}
+		return err
+	case o.Etcd.Value().Healthy || o.Disk.State != cluster.DiskEmpty || time.Since(b.sought) < verifyGap || o.Now.Sub(b.a.since) < b.a.opt.Settings.FoundingWait/2:
+		return nil
+	}
+	b.sought = time.Now()
+	best, found, problems, err := backup.Best(ctx, b.a.parts.Store, b.a.opt.Settings.Cluster)
+	for _, p := range problems {
+		b.a.log.Warn("a backup is no good", "key", p.Key, "error", p.Err)
+	}
+	f := cluster.Unknown[cluster.Backup]()
+	switch {
+	case err == nil && found:
+		f = cluster.Known(best)
+	case err == nil:
+		f = cluster.Absent[cluster.Backup]()
+	}
+	b.update(func(l *plan.Ledger) { l.Backup = f })
+	return err
+}
+
+// setCatalog notes the store's backups, newest first.
+func (b *storeBook) setCatalog(all []cluster.Backup) {
+	b.a.setCatalog(all)
+	f := cluster.Absent[cluster.Backup]()
+	if len(all) > 0 {
+		f = cluster.Known(all[0])
+	}
+	b.update(func(l *plan.Ledger) { l.Backup = f })
+}
+
+// read makes a fact of a ledger's answer.
+func read[T any](v T, err error) (cluster.Fact[T], error) {
+	switch {
+	case err == nil:
+		return cluster.Known(v), nil
+	case errors.Is(err, ledger.ErrNone):
+		return cluster.Absent[T](), nil
+	}
+	return cluster.Unknown[T](), err
+}

@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/ledger"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// writeCharter writes c if its epoch has none. Whoever wins, the winner's is
+// the charter in force, and losing is no failure.
+func (b *storeBook) writeCharter(ctx context.Context, c cluster.Charter) error {
+	winner, err := b.ledger.WriteCharter(ctx, c)
+	if err != nil {
+		return err
+	}
+	if winner.Nonce != c.Nonce {
+		b.a.log.Info("another node wrote the charter first", "epoch", winner.Epoch, "by", winner.By)
+	}
+	b.setCharter(winner)
+	return nil
+}
+
+func (b *storeBook) grant(cluster.Charter) error {
+	return errors.New("with a store nobody needs to consent")
+}
+
+func (b *storeBook) markStarted(ctx context.Context, m cluster.StartedMark) error {
+	there, err := b.ledger.MarkStarted(ctx, m)
+	if err != nil {
+		return err
+	}
+	b.update(func(l *plan.Ledger) { l.Mark = cluster.Known(there) })
+	if there.DiskID != m.DiskID {
+		return fmt.Errorf("another disk has started as %s in epoch %d", m.Name, m.Epoch)
+	}
+	return nil
+}
+
+func (b *storeBook) markReady(ctx context.Context, m cluster.ReadyMark) error {
+	err := b.ledger.MarkReady(ctx, m)
+	if err == nil {
+		b.update(func(l *plan.Ledger) { l.Ready = cluster.Known(m) })
+	}
+	return err
+}
+
+func (b *storeBook) writeCheckpoint(ctx context.Context, c cluster.Checkpoint) error {
+	err := b.ledger.WriteCheckpoint(ctx, c)
+	f := cluster.Known(c)
+	if err != nil {
+		f = cluster.Unknown[cluster.Checkpoint]() // it may have been written
+	}
+	b.update(func(l *plan.Ledger) { l.Checkpoint = f })
+	return err
+}
+
+func (b *storeBook) journal(ctx context.Context, e journalEntry) error {
+	o := e.Observation
+	return b.ledger.Journal(ctx, ledger.Entry{Epoch: o.Ledger.Charter.Value().Epoch, At: o.Now, Nonce: nonce(), What: e})
+}
+
+func (b *storeBook) lock(ctx context.Context, holder, reason string, l cluster.Lock) (cluster.Lock, error) {
+	got, err := b.ledger.Acquire(ctx, holder, reason, time.Now(), l.Expires)
+	if errors.Is(err, ledger.ErrHeld) {
+		return got, fmt.Errorf("%w: %w", control.ErrRefused, err)
+	}
+	if err == nil {
+		b.noteLock(cluster.Known(got))
+	}
+	return got, err
+}
+
+func (b *storeBook) unlock(ctx context.Context) (cluster.Lock, error) {
+	l, err := b.ledger.Lock(ctx, 0)
+	if errors.Is(err, ledger.ErrNone) || err == nil && !l.Held(time.Now()) {
+		return cluster.Lock{}, fmt.Errorf("%w: housekeeping is not paused", control.ErrRefused)
+	}
+	if err == nil {
+		err = b.ledger.Release(ctx, l)
+	}
+	if err != nil {
+		return cluster.Lock{}, err
+	}
+	released, err := b.ledger.Lock(ctx, l.Number)
+	if err == nil {
+		b.noteLock(cluster.Known(released))
+	}
+	return released, err
+}
+
+func (b *storeBook) writeVerdict(ctx context.Context, v cluster.Verdict) error {
+	err := b.ledger.WriteVerdict(ctx, v)
+	if err == nil {
+		b.update(func(l *plan.Ledger) { l.Verdict = cluster.Known(v) })
+	}
+	return err
+}
