@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/quorate/quorate/internal/cluster"
+import (
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
 
 // admit lets a newcomer in, by its own join strategy: where there is room, in
 // place of a dead voter, or ahead of one that departs.
@@ -39,15 +43,19 @@ func backUp(o Observation, _ house) (Decision, bool) {
 	if every <= 0 || !o.Settings.HasStore || !o.Ledger.Ready.Known() || o.Ledger.Backup.Unknown() {
 		return Decision{}, false
 	}
-	due := o.Ledger.Backup.Absent() || o.Ledger.Backup.Value().Epoch < o.epoch() || o.Now.Sub(o.Ledger.Backup.Value().At) >= every
+	due := o.Ledger.Backup.Absent() || o.Ledger.Backup.Value().Epoch < o.epoch() || !within(o.Now.Sub(o.Ledger.Backup.Value().At), every)
 	// After a failure the next attempt waits a tenth of the interval.
-	tried := !o.Ledger.BackupTried.IsZero() && o.Now.Sub(o.Ledger.BackupTried) < every/10
+	tried := !o.Ledger.BackupTried.IsZero() && within(o.Now.Sub(o.Ledger.BackupTried), every/10)
 	if !due || tried {
 		return Decision{}, false
 	}
 	by := BackupBy(o)
 	return do("keep", "a backup is due", []any{"by ", by}, TakeBackup{by}), true
 }
+
+// within says that an age lies in the span. One far in the future tells of a
+// clock that has jumped: it must not put the next backup off for years.
+func within(age, span time.Duration) bool { return age < span && age > -span }
 
 // BackupBy is who takes a backup: a healthy follower that stays, else the leader.
 func BackupBy(o Observation) string {

@@ -18,12 +18,27 @@ func keep(o Observation) Decision {
 	if lock := o.Ledger.Lock; lock.Known() && lock.Value().Held(o.Now) {
 		return do("keep", "housekeeping is paused", []any{lock.Value().Holder, ": ", lock.Value().Reason})
 	}
-	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, removeLost, handOver, shrink, admit, backUp} {
-		if d, ok := rule(o, h); ok {
+	// A rule that can only wait hides none of the later ones: what one of them
+	// does may be what it waits for.
+	resting := Decision{}
+	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, handOver, locked, removeLost, shrink, admit, backUp} {
+		switch d, ok := rule(o, h); {
+		case ok && (len(d.Steps) > 0 || d.Verb == "wait"):
 			return d
+		case ok && resting.Reason == "":
+			resting = d
 		}
 	}
+	if resting.Reason != "" {
+		return resting
+	}
 	return steady(o, h)
+}
+
+// locked rests while nobody can tell whether housekeeping is paused: what came
+// before takes no vote away.
+func locked(o Observation, _ house) (Decision, bool) {
+	return wait("the maintenance lock is unreadable: the membership stays as it is"), o.Ledger.Lock.Unknown()
 }
 
 // declare writes what the ledger must know of a cluster that lives.
@@ -65,9 +80,9 @@ func sameMembers(a, b []cluster.Member) bool {
 // tendMoved tells etcd the new address of a member that runs on kept data.
 func tendMoved(o Observation, _ house) (Decision, bool) {
 	for _, r := range o.answers() {
-		isMoved := r.Moved || r.PeerURL == o.Self.PeerURL && Claim(o).Moved
 		m, ok := cluster.ByID(o.Members.Value(), r.Disk.MemberID)
-		if isMoved && ok && !m.Listens(r.PeerURL) && r.Disk.ClusterID == o.Etcd.Value().ClusterID {
+		taken := slices.ContainsFunc(o.Members.Value(), func(m cluster.Member) bool { return m.Listens(r.PeerURL) })
+		if r.Moved && ok && !taken && r.Disk.ClusterID == o.Etcd.Value().ClusterID {
 			return do("keep", "a member has moved, with its data", nil, UpdateMember{m.ID, m.Label(), r.PeerURL}), true
 		}
 	}
@@ -87,9 +102,11 @@ func tendLearner(o Observation, h house) (Decision, bool) {
 			return evict("a learner's disk is lost")
 		case l.leaving:
 			return evict("a learner leaves")
+		case l.departing():
+			return evict("a learner's machine does not stay")
 		case l.gone && !l.healthy && (inviting || sinceOrZero(o.Now, l.probe.FirstSeen) >= o.Settings.LearnerPatience):
 			return evict("a learner's machine is gone")
-		case l.stalled(o) && inviting, l.stalled(o) && l.Started():
+		case l.stalled(o) && (inviting || l.Started() || o.Settings.Join != cluster.JoinPrepared):
 			return evict("a learner has stopped getting nearer")
 		case l.caughtUp(o):
 			return do("keep", "the learner has caught up", nil, PromoteLearner{l.ID, l.Label()}), true
@@ -112,7 +129,7 @@ func removeLost(o Observation, h house) (Decision, bool) {
 			return "a voter's disk is lost"
 		case s.gone && !s.healthy && (s.Started() || unstarted):
 			return "a voter's machine is gone"
-		case s.leaving:
+		case s.leaving && len(h.learners) == 0:
 			return "a voter leaves"
 		case s.departing() && len(h.voters) > o.size():
 			return "a voter departs, and its replacement votes"
@@ -121,28 +138,20 @@ func removeLost(o Observation, h house) (Decision, bool) {
 		}
 		return ""
 	}
+	blocked := Decision{}
 	for _, s := range h.voters {
 		reason := why(s)
 		switch {
 		case reason == "":
 		case !h.mayGo(s):
-			return do("keep", "a voter must go, but the rest would not be a quorum", []any{s.Label()}), true
-		case s.ID == o.Etcd.Value().MemberID:
-			return leadAway(o, h, reason)
+			blocked = do("keep", "a voter must go, but the rest would not be a quorum", []any{s.Label()})
+		case s.ID == o.Etcd.Value().MemberID: // handOver has found no successor
+			blocked = do("keep", "the leader must go, and no other voter is fit to lead", nil)
 		default:
 			return do("keep", reason, nil, RemoveMember{s.ID, s.Label()}), true
 		}
 	}
-	return Decision{}, false
-}
-
-// leadAway hands the lead over, so that the next keeper can remove this node.
-func leadAway(o Observation, h house, reason string) (Decision, bool) {
-	to, ok := successor(o, h)
-	if !ok {
-		return do("keep", "the leader must go, and no other voter is fit to lead", nil), true
-	}
-	return do("keep", reason+": the leader hands over first", nil, TransferLeadership{to.ID, to.Label()}), true
+	return blocked, blocked.Reason != ""
 }
 
 // successor is the healthy voter with the longest applied log that stays.
@@ -160,7 +169,8 @@ func successor(o Observation, h house) (standing, bool) {
 	return best, found
 }
 
-// handOver moves the lead off a machine that is being terminated.
+// handOver moves the lead off a machine that does not stay, so that the next
+// keeper can remove it.
 func handOver(o Observation, h house) (Decision, bool) {
 	self, _ := h.find(func(s standing) bool { return s.ID == o.Etcd.Value().MemberID })
 	if to, ok := successor(o, h); self.departing() && ok {

@@ -87,7 +87,7 @@ type Ledger struct {
 // Probe is the keeper's own look at a member's etcd.
 type Probe struct {
 	State          cluster.EtcdState `json:"state"`
-	Healthy        bool              `json:"healthy"`                  // answers and follows our leader
+	Healthy        bool              `json:"healthy"`                  // answers, as this very member, and follows our leader
 	FirstSeen      time.Time         `json:"first_seen"`               // when this agent first saw the entry
 	UnhealthySince time.Time         `json:"unhealthy_since,omitzero"` // zero when healthy
 	ProgressAt     time.Time         `json:"progress_at"`              // when its applied index last grew
@@ -131,7 +131,7 @@ func (o Observation) peer() (cluster.Peer, bool) {
 func (o Observation) me() cluster.Report {
 	c := Claim(o)
 	return cluster.Report{Cluster: o.Settings.Cluster, Name: o.Self.Name, PeerURL: o.Self.PeerURL, Disk: o.Disk,
-		Lost: c.Lost, SeedFailed: c.SeedFailed, Disowns: c.Disowns}
+		Lost: c.Lost, SeedFailed: c.SeedFailed, Disowns: c.Disowns, Moved: c.Moved, Leaving: o.Self.Leaving}
 }
 
 // answers are all reports of this cluster, our own included.

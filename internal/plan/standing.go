@@ -66,11 +66,14 @@ func (h *house) distrustMassLoss() {
 	for i := range h.voters {
 		h.voters[i].gone = false
 	}
+	for i := range h.learners {
+		h.learners[i].gone = false
+	}
 }
 
 func stand(o Observation, m cluster.Member) standing {
 	p := o.Probes[m.ID]
-	s := standing{Member: m, probe: p, healthy: p.Healthy || m.ID == o.Etcd.Value().MemberID}
+	s := standing{Member: m, probe: p, healthy: p.Healthy && p.State.MemberID == m.ID || m.ID == o.Etcd.Value().MemberID}
 	s.gone = goneFromSource(o, m)
 	s.unfit = !s.healthy && !p.UnhealthySince.IsZero() && o.Now.Sub(p.UnhealthySince) >= o.Settings.DeadAfter
 	for _, p := range o.View.Value().Peers {
@@ -78,9 +81,10 @@ func stand(o Observation, m cluster.Member) standing {
 			s.leavesSoon = true
 		}
 	}
-	for _, r := range o.Reports {
-		s.disowned = s.disowned || slices.Contains(r.Disowns, m.ID)
-		s.leaving = s.leaving || r.Leaving && r.Etcd.MemberID == m.ID
+	for _, r := range o.answers() {
+		// A member that answers is not lost, whatever an old report says.
+		s.disowned = s.disowned || !s.healthy && slices.Contains(r.Disowns, m.ID)
+		s.leaving = s.leaving || r.Leaving && r.Disk.MemberID == m.ID
 	}
 	s.leaving = s.leaving || o.Self.Leaving && m.ID == o.Etcd.Value().MemberID
 	return s
@@ -96,8 +100,11 @@ func (h house) mayGo(s standing) bool {
 }
 
 // mayAdd says whether etcd's strict check would take one more member: the
-// healthy voters must be a quorum of one voter more.
-func (h house) mayAdd() bool { return h.healthy >= cluster.Quorum(len(h.voters)+1) }
+// healthy voters must be a quorum of one voter more. Etcd lets a lone voter
+// grow, or no cluster of one ever could.
+func (h house) mayAdd() bool {
+	return len(h.voters) == 1 || h.healthy >= cluster.Quorum(len(h.voters)+1)
+}
 
 func (h house) find(match func(standing) bool) (standing, bool) {
 	for _, s := range h.voters {
