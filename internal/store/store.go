@@ -102,7 +102,7 @@ func (s *Store) String() string { return s.at.String() }
 // Requests counts the requests made since Open, by operation: create, put,
 // read, upload, size, delete and list. A page of a listing and a retry after a
 // conflict count as one each; an SDK's own retries and the parts of an upload
-// do not count.
+// do not count, nor does the HEAD that gocloud.dev sends before a delete on S3.
 func (s *Store) Requests() map[string]int64 { return s.tally.counts() }
 
 // Close frees what the store holds. Operations after it fail.
