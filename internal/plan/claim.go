@@ -50,32 +50,43 @@ func isFounder(o Observation) bool {
 }
 
 // mayStartAsFounder says that this empty disk may start as the charter's
-// founder: it is proven that it has never voted in that epoch.
+// founder: it is proven that it has never voted in that epoch, and nothing says
+// that the cluster has gone on without us.
 func mayStartAsFounder(o Observation) bool {
-	if !isFounder(o) || o.Disk.State != cluster.DiskEmpty || founderLost(o) || o.Ledger.Mark.Unknown() {
+	_, found, torn := o.keeper()
+	if !isFounder(o) || o.Disk.State != cluster.DiskEmpty || founderSpent(o) || o.Self.Leaving || torn ||
+		o.Ledger.Mark.Unknown() || !found && o.Settings.HasStore && o.Ledger.Checkpoint.Unknown() {
 		return false
 	}
-	if o.Self.Leaving {
-		return false
-	}
-	// A living cluster that no longer lists our entry has replaced us.
-	if k, found, _ := o.keeper(); found {
-		return slices.ContainsFunc(k.Members, func(m cluster.Member) bool { return m.Listens(o.Self.PeerURL) })
-	}
-	return true
+	// A list without our founder's entry has replaced us.
+	members, _ := o.knownMembers()
+	return len(members) == 0 || slices.ContainsFunc(members, func(m cluster.Member) bool { return unborn(o, m) })
+}
+
+// unborn says that m may be this founder's entry, never started: it votes, and
+// no etcd has yet said under it where it serves.
+func unborn(o Observation, m cluster.Member) bool {
+	return m.Listens(o.Self.PeerURL) && !m.Learner && len(m.ClientURLs) == 0
+}
+
+// founderSpent says that this node will never again start as a founder of the
+// epoch in force.
+func founderSpent(o Observation) bool {
+	return founderLost(o) || o.Process.SeedFails >= seedTries && o.Staged != o.epoch()
 }
 
 // founderLost says that this node was a founder of the epoch in force, and that
 // the disk which may have voted as that founder is gone.
 func founderLost(o Observation) bool {
 	c, m := o.Ledger.Charter.Value(), o.Ledger.Mark
-	if !isFounder(o) || o.Disk.State != cluster.DiskEmpty || o.Staged == c.Epoch {
-		return false
-	}
 	switch {
-	case slices.Contains(o.Disk.Spent, founderIdentity(c.Epoch)):
-		return true
+	case !isFounder(o) || o.Disk.State != cluster.DiskEmpty:
+		return false
 	case m.Known() && m.Value().DiskID != o.Disk.ID:
+		return true
+	case o.Staged == c.Epoch: // a complete seed that has never been started from
+		return false
+	case slices.Contains(o.Disk.Spent, founderIdentity(c.Epoch)):
 		return true
 	}
 	// These seeds lie on the founder's own disk: there is no second copy.
@@ -83,17 +94,19 @@ func founderLost(o Observation) bool {
 }
 
 // disowned are the members at this node's address whose data this disk does
-// not hold and never will.
+// not hold and never will. Data of another node, on a disk that has been
+// swapped, says nothing: our own may come back.
 func disowned(o Observation) []cluster.MemberID {
-	if o.Disk.State != cluster.DiskEmpty && o.Disk.State != cluster.DiskData || mayStartAsFounder(o) ||
-		isFounder(o) && o.Disk.State == cluster.DiskEmpty && o.Ledger.Mark.Unknown() ||
-		o.Disk.State == cluster.DiskEmpty && o.Process.Running || o.Staged != 0 {
+	d := o.Disk
+	own := d.State == cluster.DiskData && d.Stamp != nil && d.Stamp.Name == o.Self.Name
+	if !own && (d.State != cluster.DiskEmpty || o.Process.Running) || o.Staged != 0 {
 		return nil
 	}
+	mayFound := d.State == cluster.DiskEmpty && isFounder(o) && !founderSpent(o)
 	members, invitations := o.knownMembers()
 	var ids []cluster.MemberID
 	for _, m := range members {
-		if m.ID == 0 || !m.Listens(o.Self.PeerURL) || m.ID == o.Disk.MemberID || invited(o, m, invitations) {
+		if m.ID == 0 || !m.Listens(o.Self.PeerURL) || m.ID == d.MemberID || invited(o, m, invitations) || mayFound && unborn(o, m) {
 			continue
 		}
 		ids = append(ids, m.ID)

@@ -91,6 +91,8 @@ func unanimous(o Observation) (Decision, bool) {
 			return wait("a silent peer may know of a cluster", p.Name), false
 		case r.Disk.State != cluster.DiskEmpty:
 			return wait("a peer's disk is not empty", p.Name), false
+		case r.Name != p.Name:
+			return wait("a peer calls itself by another name", p.Name, " is ", r.Name), false
 		case r.ViewHash != own:
 			return wait("a peer sees another view", p.Name), false
 		case !p.Alive():

@@ -70,7 +70,7 @@ func succeed(o Observation) Decision {
 		return do("recover", "this disk seeds the new epoch", detail, SeedFromSurvivor{c})
 	case seeds:
 		return do("recover", "this disk seeds the new epoch", detail,
-			SetDataAside{aside(o.Disk.Epoch())}, WriteStartedMark{c.Epoch}, InstallSeed{c.Epoch})
+			SetDataAside{aside(o.Disk.Epoch())}, WriteStartedMark{c.Epoch}, InstallSeed{c.Epoch, founderIdentity(c.Epoch)})
 	}
 	return do("fence", "a newer epoch is in force", detail, SetDataAside{aside(o.Disk.Epoch())})
 }
@@ -115,18 +115,22 @@ func listed(members []cluster.Member, id cluster.MemberID) bool {
 func serve(o Observation) Decision {
 	e, c := o.Etcd.Value(), o.Ledger.Charter
 	adopted := c.Known() && c.Value().Seed.Kind == cluster.SeedAdopted && c.Value().Seed.ClusterID == o.Disk.ClusterID
-	k, found, _ := o.keeper()
+	k, found, torn := o.keeper()
 	switch {
 	case o.Disk.State == cluster.DiskData && o.Disk.Stamp == nil && adopted:
 		return do("adopt", "the data is of the adopted cluster", nil, AdoptData{c.Value()})
 	case found && !o.Process.Foreign && o.Disk.State == cluster.DiskData && k.Etcd.ClusterID == o.Disk.ClusterID &&
 		k.Etcd.Term >= o.Disk.Term && !listed(k.Members, o.Disk.MemberID):
 		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, StopEtcd{})
-	case o.Etcd.Known() && e.Healthy && o.isKeeper():
+	case o.isKeeper() && (torn || found && k.Etcd.ClusterID != e.ClusterID):
+		return refuse("two clusters answer: end one of them")
+	case o.isKeeper() && !inForce(o):
+		return refuse("the etcd that runs here is not of the charter in force", "charter ", o.epoch(), ", our data is of epoch ", o.Disk.Epoch())
+	case o.isKeeper():
 		return keep(o)
-	case o.Etcd.Known() && e.Healthy && e.Learner:
+	case e.Healthy && e.Learner:
 		return do("serve", "learner: catching up", nil)
-	case o.Etcd.Known() && e.Healthy:
+	case e.Healthy:
 		return do("serve", "voter: following the leader", nil)
 	case o.UnhealthySince.IsZero() || o.Now.Sub(o.UnhealthySince) < o.Settings.FoundingWait:
 		return wait("etcd is starting or has no leader")
@@ -134,6 +138,24 @@ func serve(o Observation) Decision {
 		return wait("etcd does not follow the leader that answers", k.Name, " leads")
 	}
 	return recovery(o)
+}
+
+// inForce says that our running etcd is of the charter in force, as far as the
+// ledger tells: an unreadable one is no reason to doubt, and an empty one may
+// have lost the charter of a first epoch, never of a later one.
+func inForce(o Observation) bool {
+	s, c := o.Disk.Stamp, o.Ledger.Charter
+	switch {
+	case s != nil && s.Cluster != o.Settings.Cluster:
+		return false
+	case c.Unknown():
+		return true
+	case c.Absent():
+		return s == nil || s.Epoch == 1
+	case s != nil:
+		return s.Charter.Nonce == c.Value().Nonce
+	}
+	return c.Value().Seed.ClusterID == o.Etcd.Value().ClusterID
 }
 
 func aside(e cluster.Epoch) string { return "epoch-" + itoa(e) }

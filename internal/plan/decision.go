@@ -68,8 +68,13 @@ type (
 	SeedFromSurvivor struct{ Charter cluster.Charter }
 	// WriteStartedMark says in the ledger that our disk is about to vote.
 	WriteStartedMark struct{ Epoch cluster.Epoch }
-	// InstallSeed renames the staging directory to the data directory.
-	InstallSeed struct{ Epoch cluster.Epoch }
+	// InstallSeed renames the staging directory to the data directory. Before
+	// that it records that the founder's identity is spent: the seed lies here
+	// once, and a data directory that is lost later must not be made anew.
+	InstallSeed struct {
+		Epoch  cluster.Epoch
+		Spends string
+	}
 	// StartEtcd starts the process. State is etcd's: new, existing, or resume
 	// when the data directory says all.
 	StartEtcd struct {

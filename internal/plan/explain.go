@@ -13,21 +13,22 @@ type Alternative struct {
 func Explain(o Observation) (Decision, []Alternative) {
 	d := Decide(o)
 	choices := []struct {
-		name  string
-		ask   func(Observation) Decision
-		chose bool
+		name string
+		ask  func(Observation) Decision
 	}{
-		{"resume on the data that is here", ifEligible(resumable, resume), d.Verb == "start" || d.Verb == "rejoin"},
-		{"follow a newer epoch", ifEligible(outdated, succeed), d.Verb == "fence"},
-		{"join a living cluster", ifEligible(joinable, join), d.Verb == "join"},
-		{"start as a founder", ifEligible(executable, execute), d.Verb == "found" && o.Ledger.Charter.Known()},
-		{"found a new cluster", ifEligible(foundable, found), d.Verb == "found" && o.Ledger.Charter.Absent()},
-		{"found the next epoch", ifEligible(recoverable, recovery), d.Verb == "recover"},
-		{"keep house", ifEligible(keepable, keep), d.Verb == "keep" || d.Verb == "adopt"},
+		{"resume on the data that is here", ifEligible(resumable, resume)},
+		{"follow a newer epoch", ifEligible(outdated, succeed)},
+		{"join a living cluster", ifEligible(joinable, join)},
+		{"start as a founder", ifEligible(executable, execute)},
+		{"found a new cluster", ifEligible(foundable, found)},
+		{"found the next epoch", ifEligible(recoverable, recovery)},
+		{"keep house", ifEligible(keepable, serve)},
 	}
 	var out []Alternative
 	for _, c := range choices {
-		out = append(out, Alternative{Choice: c.name, Chosen: c.chose, Decision: c.ask(o)})
+		a := c.ask(o)
+		chosen := d.Verb != "wait" && d.Verb != "refuse" && a.String() == d.String()
+		out = append(out, Alternative{Choice: c.name, Chosen: chosen, Decision: a})
 	}
 	return d, out
 }
@@ -114,13 +115,20 @@ func recoverable(o Observation) string {
 		return "our etcd follows a leader"
 	case o.Disk.State == cluster.DiskUnread:
 		return "the data directory is unread"
+	case o.Disk.State == cluster.DiskData && !o.Process.Running:
+		return "the data that is here comes first"
+	case fenced(o):
+		return "a newer epoch has been founded"
 	}
 	return ""
 }
 
 func keepable(o Observation) string {
-	if !o.isKeeper() {
+	switch {
+	case !o.isKeeper():
 		return "our etcd does not lead"
+	case fenced(o):
+		return "the data is of an epoch that is over"
 	}
 	return ""
 }

@@ -36,10 +36,8 @@ func mayNotFound(o Observation) (Decision, bool) {
 			return refuse("a peer's agent belongs to another cluster", r.Name, " is of ", r.Cluster), true
 		case r.Charter != nil && r.Charter.Epoch > o.epoch():
 			return wait("a peer knows a charter that we have not read yet", r.Name), true
-		case r.Disk.State == cluster.DiskData, r.Disk.State == cluster.DiskElsewhere:
-			if o.epoch() == 0 {
-				return wait("a peer holds data", r.Name), true
-			}
+		case o.epoch() == 0 && (r.Disk.State == cluster.DiskData || r.Disk.State == cluster.DiskElsewhere):
+			return wait("a peer holds data", r.Name), true
 		}
 	}
 	if len(o.Strangers) > 0 && o.epoch() == 0 {
@@ -135,7 +133,7 @@ func execute(o Observation) Decision {
 	detail := []any{"founder of epoch ", c.Epoch}
 	switch {
 	case o.Staged == c.Epoch:
-		return do("found", "the seed is complete", detail, WriteStartedMark{c.Epoch}, InstallSeed{c.Epoch})
+		return do("found", "the seed is complete", detail, WriteStartedMark{c.Epoch}, InstallSeed{c.Epoch, founderIdentity(c.Epoch)})
 	case c.Seed.Kind == cluster.SeedBackup:
 		return do("found", "the charter seeds from a backup", append(detail, ", ", c.Seed.Backup), RestoreSeed{c})
 	}

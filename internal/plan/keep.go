@@ -45,9 +45,9 @@ func locked(o Observation, _ house) (Decision, bool) {
 func declare(o Observation, h house) (Decision, bool) {
 	l := o.Ledger
 	switch {
-	case l.Charter.Absent() && o.Disk.Stamp != nil && o.Disk.Epoch() == 1:
+	case l.Charter.Absent() && o.Disk.Stamp != nil:
 		return do("keep", "the ledger has lost the charter that our data is stamped with", nil, WriteCharter{o.Disk.Stamp.Charter}), true
-	case l.Charter.Absent() && o.Disk.Stamp == nil:
+	case l.Charter.Absent():
 		return do("adopt", "this cluster runs and has no charter", nil, WriteCharter{adoption(o)}), true
 	case l.Ready.Absent() && l.Charter.Known() && h.healthy >= cluster.Quorum(max(len(h.voters), len(l.Charter.Value().Founders))):
 		return do("keep", "a majority of the founders are healthy voters", nil, WriteReadyMark{o.epoch()}), true

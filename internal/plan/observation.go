@@ -23,7 +23,7 @@ type Observation struct {
 	// Reports are the other agents' newest, none older than a few seconds. An
 	// agent that is not here is silent: it may be alive.
 	Reports []cluster.Report `json:"reports,omitempty"`
-	// Strangers are peers whose agent is silent but where some etcd answers.
+	// Strangers are the peer URLs whose agent is silent but where some etcd answers.
 	Strangers []string `json:"strangers,omitempty"`
 
 	Etcd           cluster.Fact[cluster.EtcdState] `json:"etcd"` // of our own etcd
@@ -78,6 +78,7 @@ type Ledger struct {
 	Verdict    cluster.Fact[cluster.Verdict]     `json:"verdict"` // of that charter's epoch
 	// Backup is the newest snapshot in the store that is good. When there is a
 	// quorum its manifest is enough; without one it has been read and hashed.
+	// When the verdict names a backup, it is that one.
 	Backup cluster.Fact[cluster.Backup] `json:"backup"`
 	// BackupTried is when a backup was last attempted.
 	BackupTried time.Time                     `json:"backup_tried,omitzero"`
@@ -152,7 +153,7 @@ func (o Observation) keeper() (k cluster.Report, found, torn bool) {
 		if !r.Keeper || r.Cluster != o.Settings.Cluster || r.Members == nil || !r.Etcd.Healthy {
 			continue
 		}
-		if r.Charter != nil && r.Charter.Epoch < o.epoch() {
+		if r.Charter != nil && r.Charter.Epoch < o.epoch() || r.Disk.Stamp != nil && r.Disk.Epoch() < o.epoch() {
 			continue // of an epoch that is over; its own agent will fence it
 		}
 		if found && k.Etcd.ClusterID != r.Etcd.ClusterID {

@@ -23,6 +23,8 @@ func recovery(o Observation) Decision {
 		return wait("no quorum answers, and the ledger is unreadable")
 	case o.quorumAnswers():
 		return wait("a quorum lives")
+	case lock.Unknown():
+		return wait("no quorum answers, and the maintenance lock is unreadable")
 	case lock.Known() && lock.Value().Held(o.Now):
 		return wait("no quorum answers, and housekeeping is paused", lock.Value().Holder, ": ", lock.Value().Reason)
 	case !o.Settings.AutoRecover && !verdict:
@@ -36,7 +38,9 @@ func recovery(o Observation) Decision {
 	}
 	voters, lost, silent, survivors := census(o)
 	switch {
-	case voters > 0 && voters-lost >= cluster.Quorum(voters):
+	case voters == 0:
+		return wait("no quorum answers, and nothing says who the members were")
+	case voters-lost >= cluster.Quorum(voters):
 		return wait("a quorum of the last members may come back", missingNames(silent, survivors))
 	case len(silent) > 0:
 		return wait("a silent member may hold the newest data", join2(silent))
@@ -97,8 +101,7 @@ func suspects(o Observation) []suspect {
 // holder is the answering node that holds the suspect's data of this epoch.
 func holder(o Observation, s suspect) (cluster.Report, bool) {
 	for _, r := range o.answers() {
-		sameEpoch := r.Disk.Epoch() == o.epoch() || r.Disk.Stamp == nil && r.Disk.ClusterID == o.Ledger.Charter.Value().Seed.ClusterID
-		if r.Disk.State != cluster.DiskData || !sameEpoch {
+		if r.Disk.State != cluster.DiskData || !holdsEpoch(o, r.Disk) {
 			continue
 		}
 		if s.ID != 0 && r.Disk.MemberID == s.ID || s.ID == 0 && (r.Name == s.Name || s.Listens(r.PeerURL)) {
@@ -106,6 +109,15 @@ func holder(o Observation, s suspect) (cluster.Report, bool) {
 		}
 	}
 	return cluster.Report{}, false
+}
+
+// holdsEpoch says that the data is of the epoch in force: by its stamp or,
+// where quorate has not stamped it yet, as the adopted cluster's.
+func holdsEpoch(o Observation, d cluster.Disk) bool {
+	if d.Stamp != nil {
+		return d.Stamp.Epoch == o.epoch()
+	}
+	return d.ClusterID == o.Ledger.Charter.Value().Seed.ClusterID
 }
 
 // provenLost says that the suspect's disk will never come back: its own machine
@@ -117,6 +129,8 @@ func provenLost(o Observation, s suspect) bool {
 	}
 	for _, r := range o.answers() {
 		switch {
+		case s.Name != "" && s.Name != r.Name:
+			// Another machine at its address knows nothing of its disk.
 		case s.ID != 0 && slices.Contains(r.Disowns, s.ID):
 			return true
 		case !s.Listens(r.PeerURL):
@@ -132,8 +146,9 @@ func provenLost(o Observation, s suspect) bool {
 }
 
 // goneFromSource says that a source which can prove it says that the member's
-// machine is gone. A peer of the same name at another address may be the same
-// machine, moved with its data: it must say what it holds before we conclude.
+// machine is gone. A peer of the same name at another address, or of another
+// name at the same address, may be the same machine with its data: it must say
+// what it holds before we conclude.
 func goneFromSource(o Observation, m cluster.Member) bool {
 	v := o.View.Value()
 	if !o.View.Known() || !v.Authoritative {
@@ -141,25 +156,22 @@ func goneFromSource(o Observation, m cluster.Member) bool {
 	}
 	for _, p := range v.Peers {
 		u := p.PeerURL(o.Self.Scheme)
+		here, same := m.Listens(u), m.Name != "" && p.Name == m.Name
 		switch {
-		case m.Listens(u) && p.State != cluster.Terminated:
+		case p.State == cluster.Terminated || !here && !same:
+		case here && (same || m.Name == ""):
 			return false
-		case !m.Listens(u) && p.Name == m.Name && p.State != cluster.Terminated:
-			if r, ok := o.reportAt(u); u == o.Self.PeerURL {
-				if o.Disk.State == cluster.DiskUnread || o.Disk.MemberID == m.ID {
-					return false
-				}
-			} else if !ok || r.Disk.State == cluster.DiskUnread || r.Disk.MemberID == m.ID {
-				return false
-			}
-		}
-	}
-	for _, r := range o.Reports {
-		if m.ID != 0 && r.Disk.MemberID == m.ID && r.Disk.State == cluster.DiskData {
+		case !saysWhatItHolds(o, u):
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return m.ID != 0 && r.Disk.MemberID == m.ID })
+}
+
+func saysWhatItHolds(o Observation, peerURL string) bool {
+	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool {
+		return r.PeerURL == peerURL && r.Disk.State != cluster.DiskUnread
+	})
 }
 
 // survive makes the survivor with the newest log the only founder of the next
@@ -210,7 +222,7 @@ func reseed(o Observation) Decision {
 // of this epoch: the list may be older than we think.
 func strayHolder(o Observation) (string, bool) {
 	for _, r := range o.Reports {
-		holds := r.Disk.State == cluster.DiskElsewhere || r.Disk.State == cluster.DiskData && r.Disk.Epoch() == o.epoch()
+		holds := r.Disk.State == cluster.DiskElsewhere || r.Disk.State == cluster.DiskData && (r.Disk.Epoch() > o.epoch() || holdsEpoch(o, r.Disk))
 		if holds && !slices.Contains(o.Ledger.Verdict.Value().Lost, r.Name) {
 			return r.Name, true
 		}
@@ -234,6 +246,8 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		return cluster.Seed{}, wait("the ready mark is unreadable"), false
 	case b.Unknown():
 		return cluster.Seed{}, wait("every disk is lost, and the backups are unreadable"), false
+	case v.Value().Backup != "" && b.Value().Key != v.Value().Backup:
+		return cluster.Seed{}, wait("the backup that the operator has named is not the one that was verified", v.Value().Backup), false
 	case b.Known() && b.Value().Key == c.Seed.Backup && o.Ledger.Ready.Absent() && !v.Known():
 		return cluster.Seed{}, refuse("the newest backup has been tried and cannot be restored: use `quorate recover`", b.Value().Key), false
 	case b.Known():
