@@ -18,8 +18,8 @@ import (
 )
 
 // Credentials are an etcd user's, for a cluster with auth enabled; the zero
-// value is none. Membership and snapshots then need the root role, and from
-// etcd 3.7 on even Status needs some user.
+// value is none. Changes of membership and snapshots then need the root role,
+// and etcd 3.7.3 tells its status and its members to users only.
 type Credentials struct{ User, Password string }
 
 // Client talks to one endpoint. It connects at the first call, again after a

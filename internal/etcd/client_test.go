@@ -119,7 +119,7 @@ func wantRefusals(t *testing.T, a, b *member, learner cluster.MemberID) {
 }
 
 // Two voters, one dead: no quorum. What is linearizable fails within its time,
-// the rest answers, and etcd's strict check is seen when it comes back.
+// the rest answers.
 func TestWithoutAQuorum(t *testing.T) {
 	a, b := newMember(t, "a", "127.0.0.65"), newMember(t, "b", "127.0.0.66")
 	a.found()
@@ -152,13 +152,25 @@ func TestWithoutAQuorum(t *testing.T) {
 	if _, err := ProbePeerPort(limit(t), b.peerURL(), TLSFiles{}); err == nil {
 		t.Error("a dead member's peer port answers")
 	}
+}
 
-	b.start(Start{})
-	b.waitHealthy()
-	_, _, err = a.agent.AddLearner(limit(t), hostURL("http", "127.0.0.64", 9))
-	if !errors.Is(err, ErrUnhealthy) {
-		t.Errorf("adding right after a member came back: %v; want ErrUnhealthy", err)
+// Three voters, one dead: etcd's strict check refuses a fourth entry until
+// the dead one is removed.
+func TestTheStrictCheck(t *testing.T) {
+	members := foundThree(t)
+	a, dead := members[0], members[2]
+	id := dead.status().MemberID
+	dead.crash()
+	eventually(t, "two have a leader", func() error { return a.agent.Healthy(limit(t)) })
+	added := hostURL("http", "127.0.0.64", 9)
+	if _, _, err := a.agent.AddLearner(limit(t), added); !errors.Is(err, ErrUnhealthy) {
+		t.Errorf("adding beside a dead member: %v; want ErrUnhealthy", err)
 	}
+	eventually(t, "the dead one is removed", func() error { return a.agent.Remove(limit(t), id) })
+	eventually(t, "the learner is added", func() error {
+		_, _, err := a.agent.AddLearner(limit(t), added)
+		return err
+	})
 }
 
 func TestReads(t *testing.T) {
@@ -229,8 +241,10 @@ func TestAuth(t *testing.T) {
 		}
 		_, err := c.KeyCount(limit(t), 0)
 		_, _, listErr := c.Members(limit(t))
-		if isRoot := name == "root"; (err == nil) != isRoot || (isRoot && listErr != nil) {
-			t.Errorf("as %s: counting says %v, listing %v", name, err, listErr)
+		_, statusErr := c.Status(limit(t))
+		isRoot, isUser := name == "root", name == "root" || name == "a user without rights"
+		if (err == nil) != isRoot || (listErr == nil) != isUser || (statusErr == nil) != isUser {
+			t.Errorf("as %s: counting says %v, listing %v, status %v", name, err, listErr, statusErr)
 		}
 	}
 	// A token of a restarted etcd is worthless; the client fetches another.
