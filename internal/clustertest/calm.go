@@ -1,0 +1,162 @@
+package clustertest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// becomesWell waits in virtual time until all is well. Where quorate rightly
+// waits for an operator, the operator tells the truth.
+func (w *World) becomesWell() {
+	const patience = 5 * time.Minute
+	start, spoken := w.now, w.now
+	for w.now-start < 3*patience {
+		acks := w.truth.acks
+		for range 40 {
+			w.pass()
+			if w.chance(0.5) {
+				w.clientWrites()
+			}
+		}
+		why := w.notWell()
+		switch {
+		case why == "" && w.truth.acks > acks:
+			w.logf("all is well")
+			return
+		case w.now-spoken > patience/3 && w.needsOperator():
+			w.operate()
+			spoken = w.now
+		case w.now-spoken > patience:
+			w.fail("not well %s after the faults ended: %s; %s", w.now-start, why, w.doing())
+		}
+	}
+	w.fail("not well %s after the faults ended: %s; %s", w.now-start, w.notWell(), w.doing())
+}
+
+func (w *World) doing() string {
+	var out []string
+	for _, m := range w.live {
+		out = append(out, fmt.Sprintf("%s: %s", m.name, m.agent.decision))
+	}
+	return strings.Join(out, "; ")
+}
+
+// notWell says what is missing for all to be well.
+func (w *World) notWell() string {
+	var leader *proc
+	for _, p := range w.procs() {
+		if p.leads && w.quorumReached(p) {
+			if leader != nil {
+				return "two leaders"
+			}
+			leader = p
+		}
+	}
+	if leader == nil {
+		return "no leader"
+	}
+	inc := w.truth.clusters[leader.d.cluster]
+	if inc.epoch != w.truth.epoch {
+		return "the leader is of an older epoch"
+	}
+	want := 0
+	for _, m := range w.live {
+		if !m.leaving {
+			want++
+		}
+	}
+	if s := w.settings.Size; s > 0 {
+		want = min(want, s)
+	}
+	members := leader.d.conf.members
+	if got := len(cluster.Voters(members)); got != want || len(members) != want {
+		return fmt.Sprintf("%d voters of %d members, want %d", got, len(members), want)
+	}
+	for _, x := range members {
+		m := w.byName(x.Name)
+		if m == nil || m.etcd == nil || m.etcd.id() != x.ID || !w.healthy(m.etcd) || !x.Listens(m.peerURL()) {
+			return "member " + x.Label() + " is not healthy"
+		}
+	}
+	if w.settings.HasStore && w.store.ready[w.truth.epoch].Epoch == 0 {
+		return "no ready mark"
+	}
+	w.owes(leader.d, "in the end "+leader.m.name+" leads")
+	return ""
+}
+
+// lostMajority says that the newest epoch really has lost a majority of its
+// voters' disks, and names them.
+func (w *World) lostMajority() (names []string, majority bool) {
+	c := w.truth.charters[w.truth.epoch]
+	id := clusterIDOf(c)
+	if c.Seed.Kind == cluster.SeedAdopted {
+		id = c.Seed.ClusterID
+	}
+	members := w.lastMembers(c, id)
+	voters := cluster.Voters(members)
+	kept := 0
+	for _, x := range members {
+		if w.holder(id, x.ID) != nil {
+			if !x.Learner {
+				kept++
+			}
+		} else {
+			names = append(names, x.Label())
+		}
+	}
+	return names, len(voters) > 0 && kept < cluster.Quorum(len(voters))
+}
+
+// needsOperator says that quorate may rightly wait for `quorate recover`.
+func (w *World) needsOperator() bool {
+	_, lost := w.lostMajority()
+	if w.truth.epoch == 0 || !lost {
+		return false
+	}
+	_, restorable := w.store.newestBackup(true)
+	return !w.settings.HasStore || !w.settings.AutoRecover || !restorable || w.profile.damagedBackups > 0
+}
+
+// operate gives the operator's true verdict.
+func (w *World) operate() {
+	names, _ := w.lostMajority()
+	_, restorable := w.store.newestBackup(true)
+	v := cluster.Verdict{Epoch: w.truth.epoch, Lost: names, Empty: !restorable, By: "operator", Reason: "test"}
+	w.logf("OPERATOR: recover: lost %v, empty %v; %s", names, v.Empty, w.doing())
+	w.reasons["operator: recover"]++
+	if w.settings.HasStore {
+		w.store.verdicts[v.Epoch] = v
+		return
+	}
+	for _, m := range w.live {
+		m.disk.verdict = &v
+		return
+	}
+}
+
+// prepare is the operator of strategy prepared: one entry for one machine.
+func (w *World) prepare() {
+	for _, p := range w.procs() {
+		if !p.leads || !w.quorumReached(p) {
+			continue
+		}
+		members := p.d.conf.members
+		if w.settings.Size > 0 && len(members) >= w.settings.Size {
+			return
+		}
+		at := slices.IndexFunc(w.live, func(m *machine) bool {
+			return !m.leaving && m.agent != nil && m.state == cluster.Running && m.disk.data == nil &&
+				!slices.ContainsFunc(members, func(x cluster.Member) bool { return x.Listens(m.peerURL()) })
+		})
+		if at >= 0 {
+			_, err := w.changeMembers(p, change{op: "add", url: w.live[at].peerURL()})
+			w.logf("OPERATOR: prepares an entry for %s: %v", w.live[at].name, err)
+		}
+		return
+	}
+}

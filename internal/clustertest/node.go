@@ -1,0 +1,285 @@
+package clustertest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// agent is the memory of a running agent: a crash wipes it.
+type agent struct {
+	since    time.Time // on its own clock
+	next     time.Duration
+	steps    []plan.Step
+	decision plan.Decision
+	settings plan.Settings
+
+	heard    map[int]heard // by machine
+	report   *cluster.Report
+	reportAt time.Duration
+
+	view   cluster.Fact[cluster.View]
+	viewAt time.Duration
+
+	ledger      plan.Ledger
+	ledgerAt    time.Duration
+	checkpoints int // entries that it has read
+
+	invitations    map[cluster.MemberID]string
+	probes         map[cluster.MemberID]plan.Probe
+	unhealthySince time.Time
+	backupTried    time.Time
+	seedFails      int
+	seedEpoch      cluster.Epoch
+}
+
+type heard struct {
+	r  cluster.Report
+	at time.Duration
+}
+
+// reportAge is how old a report may be, at its sender and again at its reader.
+const reportAge = 4 * time.Second
+
+func (w *World) startAgent(m *machine) {
+	m.agent = &agent{since: w.clockOf(m), next: w.now + w.between(0, time.Second), heard: map[int]heard{},
+		invitations: map[cluster.MemberID]string{}, probes: map[cluster.MemberID]plan.Probe{}, settings: w.settings,
+		viewAt: -time.Hour, ledgerAt: -time.Hour}
+}
+
+// agentRound lets m's agent do one thing: the next step of its decision, or a
+// new look.
+func (w *World) agentRound(m *machine) {
+	a := m.agent
+	a.next = w.now + w.between(50*time.Millisecond, 400*time.Millisecond)
+	if len(a.steps) > 0 {
+		s := a.steps[0]
+		a.steps = a.steps[1:]
+		if w.chance(w.faults.crashInStep) {
+			w.logf("%s: agent crashes before %s", m.name, s)
+			w.agentEnds(m)
+			return
+		}
+		w.acts++
+		err := w.act(m, s)
+		if err != nil {
+			w.logf("%s: %s: %v", m.name, s, err)
+			a.steps = nil
+		} else {
+			w.logf("%s: %s", m.name, s)
+		}
+		if m.agent != nil && w.chance(w.faults.crashInStep) {
+			w.logf("%s: agent crashes after %s", m.name, s)
+			w.agentEnds(m)
+		}
+		return
+	}
+	w.rounds++
+	o := w.observe(m)
+	d := plan.Decide(o)
+	w.reasons[d.Verb+": "+d.Reason]++
+	if d.Verb != a.decision.Verb || d.Reason != a.decision.Reason || d.Detail != a.decision.Detail {
+		w.logf("%s: %s", m.name, d)
+	}
+	a.decision, a.steps = d, d.Steps
+	a.report, a.reportAt = w.reportOf(m, o), w.now
+	if len(d.Steps) == 0 {
+		a.next = w.now + w.between(800*time.Millisecond, 1500*time.Millisecond)
+	} else {
+		w.checkDecision(m, o, d)
+	}
+	if w.chance(w.faults.longPause) {
+		a.next = w.now + w.between(2*time.Second, time.Minute)
+		w.logf("%s: agent sleeps until %.2fs", m.name, a.next.Seconds())
+	}
+}
+
+func (w *World) agentEnds(m *machine) { m.agent = nil }
+
+// observe gathers what m's agent knows, as internal/agent does.
+func (w *World) observe(m *machine) plan.Observation {
+	a := m.agent
+	a.settings = w.settings
+	o := plan.Observation{Now: w.clockOf(m), Nonce: fmt.Sprintf("n%d", w.serial()), Settings: a.settings,
+		Self: plan.Self{Name: m.name, PeerURL: m.peerURL(), Scheme: "http", Since: a.since, Leaving: m.leaving}}
+	o.Disk = m.diskFact()
+	if m.disk.staged != nil {
+		o.Staged = m.disk.staged.epoch
+	}
+	o.Process = w.process(m)
+	w.observeEtcd(m, &o)
+	w.observeView(m, &o)
+	w.hear(m, &o)
+	if w.settings.HasStore {
+		w.readLedger(m, o.Etcd.Value().Healthy)
+	} else {
+		w.readConsent(m, o)
+	}
+	if a.seedEpoch == a.ledger.Charter.Value().Epoch {
+		o.Process.SeedFails = a.seedFails
+	}
+	o.Ledger = a.ledger
+	o.Ledger.BackupTried = a.backupTried
+	return o
+}
+
+func (m *machine) diskFact() cluster.Disk {
+	d := cluster.Disk{State: cluster.DiskEmpty, ID: m.disk.id, Spent: m.disk.spent}
+	if x := m.disk.data; x != nil {
+		d.State, d.Stamp, d.ClusterID, d.MemberID = cluster.DiskData, x.stamp, x.cluster, x.member
+		d.Term, d.Index = x.lastTerm(), uint64(len(x.log))
+	}
+	return d
+}
+
+func (w *World) process(m *machine) plan.Process {
+	p := plan.Process{Running: m.etcd != nil, Foreign: m.etcd != nil && m.etcd.foreign}
+	last := time.Duration(0)
+	for _, end := range m.ends {
+		if w.now-end < 30*time.Second {
+			p.Crashes++
+			last = end
+		}
+	}
+	if p.Crashes > 0 && !p.Running {
+		p.NotBefore = zeroTime.Add(last + m.clock + min(500*time.Millisecond<<p.Crashes, 8*time.Second))
+	}
+	return p
+}
+
+func (w *World) etcdState(p *proc) cluster.EtcdState {
+	e := cluster.EtcdState{Running: true, Foreign: p.foreign, ClusterID: p.d.cluster, MemberID: p.id(), Term: p.d.term,
+		Index: uint64(p.d.commit), Applied: uint64(p.d.applied)}
+	if w.healthy(p) {
+		e.Healthy, e.Leader = true, p.leader
+	}
+	m, listed := cluster.ByID(p.d.conf.members, p.id())
+	e.Learner = !listed || m.Learner
+	e.Revision = p.d.bump + int64(len(p.d.writes(p.d.applied)))
+	return e
+}
+
+func (w *World) observeEtcd(m *machine, o *plan.Observation) {
+	a, p := m.agent, m.etcd
+	if p == nil {
+		a.unhealthySince = time.Time{}
+		return
+	}
+	e := w.etcdState(p)
+	if !w.chance(w.faults.reportLost) {
+		o.Etcd = cluster.Known(e)
+	}
+	switch {
+	case o.Etcd.Value().Healthy:
+		a.unhealthySince = time.Time{}
+	case a.unhealthySince.IsZero():
+		a.unhealthySince = o.Now
+	}
+	o.UnhealthySince = a.unhealthySince
+	if p.leads && w.quorumReached(p) && o.Etcd.Known() && !w.chance(w.faults.reportLost) {
+		o.Members = cluster.Known(slices.Clone(p.d.conf.members))
+		w.probe(m, o)
+	}
+	o.Invitations = a.invitations
+}
+
+// probe is the keeper's own look at each member's etcd.
+func (w *World) probe(m *machine, o *plan.Observation) {
+	a, p := m.agent, m.etcd
+	next := map[cluster.MemberID]plan.Probe{}
+	for _, member := range o.Members.Value() {
+		pr, seen := a.probes[member.ID]
+		if !seen {
+			pr.FirstSeen, pr.ProgressAt = o.Now, o.Now
+		}
+		q := w.peerProc(p, member.ID)
+		if member.ID == p.id() {
+			q = p
+		}
+		pr.Healthy = q != nil && w.healthy(q) && q.leader == p.id()
+		if q != nil {
+			e := w.etcdState(q)
+			if e.Applied > pr.State.Applied {
+				pr.ProgressAt = o.Now
+			}
+			pr.State = e
+		}
+		switch {
+		case pr.Healthy:
+			pr.UnhealthySince = time.Time{}
+		case pr.UnhealthySince.IsZero():
+			pr.UnhealthySince = o.Now
+		}
+		next[member.ID] = pr
+	}
+	a.probes, o.Probes = next, next
+}
+
+func (w *World) observeView(m *machine, o *plan.Observation) {
+	a := m.agent
+	if w.now-a.viewAt > 3*time.Second {
+		a.view, a.viewAt = w.view(m), w.now
+	}
+	o.View = a.view
+}
+
+// hear exchanges reports with every agent that either side can name.
+func (w *World) hear(m *machine, o *plan.Observation) {
+	a := m.agent
+	for _, other := range w.live {
+		if other == m {
+			continue
+		}
+		b := other.agent
+		if b != nil && w.linked(layerAgent, m, other) && b.report != nil && w.now-b.reportAt <= reportAge && !w.chance(w.faults.reportLost) {
+			a.heard[other.idx] = heard{*b.report, w.now}
+		}
+		h, ok := a.heard[other.idx]
+		if ok && w.now-h.at <= reportAge {
+			o.Reports = append(o.Reports, h.r)
+		} else if other.etcd != nil && w.linked(layerEtcd, m, other) {
+			o.Strangers = append(o.Strangers, other.peerURL())
+		}
+	}
+}
+
+// reportOf is what m's agent tells the others.
+func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
+	c := plan.Claim(o)
+	r := &cluster.Report{Cluster: o.Settings.Cluster, Name: m.name, PeerID: m.id, Host: m.host, Zone: m.zone, PeerURL: m.peerURL(),
+		At: o.Now, Launched: m.launched, Disk: o.Disk, Etcd: o.Etcd.Value(), Lost: c.Lost, SeedFailed: c.SeedFailed,
+		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved}
+	r.Etcd.Running, r.Etcd.Foreign = o.Process.Running, o.Process.Foreign
+	if o.Ledger.Charter.Known() {
+		v := o.Ledger.Charter.Value()
+		r.Charter = &v
+	}
+	e := r.Etcd
+	if e.Healthy && e.Leader == e.MemberID && o.Members.Known() {
+		r.Keeper, r.Members, r.Invitations = true, o.Members.Value(), o.Invitations
+		r.Invitations = cloneMap(o.Invitations)
+	}
+	if o.View.Known() {
+		r.ViewHash = plan.ViewHash(o.View.Value())
+	}
+	if g := o.Ledger.Grant; g.Known() {
+		v := g.Value()
+		r.Grant = &v
+	}
+	if v := o.Ledger.Verdict; v.Known() {
+		x := v.Value()
+		r.Verdict = &x
+	}
+	return r
+}
+
+func cloneMap(in map[cluster.MemberID]string) map[cluster.MemberID]string {
+	out := make(map[cluster.MemberID]string, len(in))
+	for k, v := range in {
+		out[k] = v
+	}
+	return out
+}

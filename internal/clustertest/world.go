@@ -1,0 +1,177 @@
+package clustertest
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// The layers that a partition can cut.
+const (
+	layerAgent = iota
+	layerEtcd
+	layers
+)
+
+// zeroTime is the wall clock's start of every run.
+var zeroTime = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// faultRates are probabilities for one call, while faults are on.
+type faultRates struct {
+	storeRefuse    float64 // the call fails and nothing happens
+	storeReplyLost float64 // it happens and is reported failed
+	etcdRefuse     float64
+	etcdReplyLost  float64
+	sourceFail     float64
+	reportLost     float64
+	crashInStep    float64 // the agent dies before or after a step
+	longPause      float64 // the agent sleeps for up to a minute before its next act
+}
+
+// violation ends a run.
+type violation struct{ text string }
+
+// World is everything there is. Nothing in it knows more than it should: a
+// node's agent sees it through observe alone.
+type World struct {
+	rng   *rand.Rand
+	now   time.Duration
+	trace io.Writer
+
+	profile  profile
+	settings plan.Settings // the operator's present wishes
+	faults   faultRates
+	lag      float64 // a follower misses a tick's entries
+
+	machines []*machine // all that ever were
+	live     []*machine // those not terminated for good
+	cut      [layers]map[[2]int]bool
+	source   source
+	store    store
+	noStore  map[cluster.Epoch]cluster.Charter // charters by consent, for the checks
+
+	truth     truth
+	nextWrite int
+	serials   int
+	acts      int
+	rounds    int
+	reasons   map[string]int
+	verdict   map[string]bool // names that an operator has called lost
+	procBuf   []*proc
+}
+
+// machine is one machine's whole life; a replacement is another one.
+type machine struct {
+	idx      int
+	id       string
+	name     string
+	host     string
+	zone     string
+	state    cluster.PeerState
+	launched time.Time
+	off      bool // powered down, may come back
+	disk     *disk
+	etcd     *proc
+	foreign  bool // its etcd was not started by quorate
+	agent    *agent
+	ends     []time.Duration // when its etcd ended by itself
+	clock    time.Duration   // its clock's error
+	storeCut bool
+	seesLess bool // its source answers are partial
+	leaving  bool
+	lost     bool // terminated for good
+}
+
+// disk outlives its agent and its etcd, but not a wipe.
+type disk struct {
+	id      string
+	data    *data
+	staged  *staged
+	spent   []string
+	aside   []*data
+	grant   *cluster.Charter
+	charter *cluster.Charter // without a store
+	mark    map[cluster.Epoch]bool
+	members []cluster.Member // last seen list, without a store
+	ready   cluster.Epoch
+	verdict *cluster.Verdict
+}
+
+type staged struct {
+	epoch   cluster.Epoch
+	charter cluster.Charter
+	base    []int
+}
+
+func (m *machine) peerURL() string { return "http://" + m.host + ":2380" }
+
+func (w *World) clockOf(m *machine) time.Time { return zeroTime.Add(w.now + m.clock) }
+
+func (w *World) serial() int {
+	w.serials++
+	return w.serials
+}
+
+func (w *World) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
+
+func (w *World) between(lo, hi time.Duration) time.Duration {
+	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
+}
+
+func (w *World) logf(format string, args ...any) {
+	if w.trace != nil {
+		fmt.Fprintf(w.trace, "%8.2fs  %s\n", w.now.Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
+// fail ends the run with a broken invariant.
+func (w *World) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	w.logf("BROKEN: %s", text)
+	panic(violation{text})
+}
+
+// linked says that two machines reach each other on a layer.
+func (w *World) linked(layer int, a, b *machine) bool {
+	if a.off || b.off || a.lost || b.lost {
+		return false
+	}
+	return a == b || !w.cut[layer][pair(a, b)]
+}
+
+func pair(a, b *machine) [2]int { return [2]int{min(a.idx, b.idx), max(a.idx, b.idx)} }
+
+// newMachine launches a machine with an empty disk.
+func (w *World) newMachine(name, host string) *machine {
+	m := &machine{idx: len(w.machines), name: name, host: host, state: cluster.Running, launched: zeroTime.Add(w.now)}
+	m.id = fmt.Sprintf("i-%02d", m.idx)
+	m.zone = string(rune('a' + m.idx%3))
+	m.disk = w.newDisk()
+	w.machines = append(w.machines, m)
+	w.live = append(w.live, m)
+	w.startAgent(m)
+	return m
+}
+
+func (w *World) newDisk() *disk {
+	return &disk{id: fmt.Sprintf("disk-%d", w.serial()), mark: map[cluster.Epoch]bool{}}
+}
+
+func (w *World) byName(name string) *machine {
+	for _, m := range w.live {
+		if m.name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// etcdEnds is an etcd that exits or crashes by itself.
+func (w *World) etcdEnds(m *machine) {
+	m.etcd = nil
+	m.ends = append(m.ends, w.now)
+}
