@@ -120,7 +120,9 @@ func (r *DiskReader) readData(d *cluster.Disk) error {
 	return nil
 }
 
-// noTrace proves that a directory without a log never held data. A first
+// noTrace finds no sign that a directory without a log ever held data. Votes
+// are in the log alone, so a log deleted by hand before its first entry was
+// applied leaves no sign: the spent identities guard against that. A first
 // start makes the database before the log, and an etcd that cannot reach its
 // cluster stops in between: so a database in which nothing was ever applied is
 // no trace. Any other database, and any snapshot, is.
