@@ -65,9 +65,11 @@ type Agent struct {
 	disks *etcd.DiskReader
 	book  book
 
+	lockFile  *os.File      // held open while the agent lives: its lock
 	wake      chan struct{} // the loop looks again at once
 	published atomic.Pointer[snapshot]
 	work      sync.WaitGroup // exchanges, probes and backups under way
+	abandoned atomic.Bool    // end without touching etcd
 
 	mu       sync.Mutex // guards what follows
 	settings plan.Settings
@@ -113,7 +115,8 @@ func New(opt Options, parts Parts) (*Agent, error) {
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
 		metrics: newMetrics(),
 	}
-	if err := lockDir(opt.DataDir); err != nil {
+	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
+	if err := a.lockDir(opt.DataDir); err != nil {
 		return nil, err
 	}
 	if _, err := etcd.EnsureDiskID(opt.DataDir); err != nil {
@@ -157,7 +160,7 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	a.work.Go(func() { a.book.watch(work) })
 
 	err := a.loop(ctx, work, failed)
-	if err == nil {
+	if err == nil && !a.abandoned.Load() {
 		a.shutdown(work)
 	}
 	stopWork()
@@ -166,6 +169,7 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	_ = srv.Shutdown(shut)
 	_ = srv.Close()
 	a.work.Wait()
+	a.lockFile.Close()
 	return err
 }
 

@@ -161,7 +161,7 @@ func sweepStaging(dir string) error {
 
 // lockDir makes sure that one agent works on a data directory. The lock ends
 // with the process.
-func lockDir(dir string) error {
+func (a *Agent) lockDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("data-dir: %w", err)
 	}
@@ -169,14 +169,10 @@ func lockDir(dir string) error {
 	if err != nil {
 		return fmt.Errorf("data-dir: %w", err)
 	}
-	// The descriptor stays open, on purpose, until the process ends.
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
 		return fmt.Errorf("data-dir: another agent works in %s", dir)
 	}
-	lockFiles = append(lockFiles, f)
+	a.lockFile = f
 	return nil
 }
-
-// lockFiles keeps the locks' descriptors from being collected.
-var lockFiles []*os.File

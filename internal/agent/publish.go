@@ -28,7 +28,7 @@ func (a *Agent) publish(o plan.Observation, d plan.Decision) {
 	s.report = a.report(o, d, line, s.ready)
 	old := a.published.Swap(s)
 	a.metrics.publish(s, a.Status)
-	if old == nil || matters(old.report, s.report) {
+	if matters(old.report, s.report) {
 		a.gossipNow()
 	}
 }

@@ -132,7 +132,10 @@ func (n *node) start() {
 	a, err := New(opt, Parts{Log: slog.New(slog.NewTextHandler(log, nil)), Source: src, Store: st, Binary: r.bin, EtcdVer: r.ver,
 		Environ: os.Environ(), Dial: func(e string) *etcd.Client { return etcd.Dial(e, etcd.TLSFiles{}, etcd.Credentials{}) },
 		HTTP: &http.Client{Timeout: 5 * time.Second}, Secure: Schemes{"http", "http", "http"},
-		Strange: func(ctx context.Context, u string) error { _, err := etcd.ProbePeerPort(ctx, u, etcd.TLSFiles{}); return err }})
+		Strange: func(ctx context.Context, u string) error {
+			_, err := etcd.ProbePeerPort(ctx, u, etcd.TLSFiles{})
+			return err
+		}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
