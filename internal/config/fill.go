@@ -1,0 +1,103 @@
+package config
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/peers"
+	"github.com/quorate/quorate/internal/peers/entry"
+)
+
+// Filled sets what was not given and follows from the rest: the name from the
+// machine, host and zone from the peers, the rest from these. What cannot be
+// found stays empty, and Validate says so. It writes nothing.
+func (c Config) Filled(ctx context.Context) Config {
+	c = c.clone()
+	if c.Name == "" {
+		c.Name, _ = os.Hostname()
+	}
+	if me, ok := c.me(ctx); ok {
+		c.Host = either(c.Host, me.Host)
+		c.Zone = either(c.Zone, me.Zone)
+	}
+	if host, err := entry.Host(c.Host); err == nil {
+		c.Host = host // an IP address as peers have it, so that URLs are equal
+	}
+	if c.ListenHost == "" {
+		c.ListenHost = listen(c.Host)
+	}
+	if c.EtcdDataDir == "" && c.DataDir != "" {
+		c.EtcdDataDir = filepath.Join(c.DataDir, "etcd")
+	}
+	c.takeArgs()
+	c.absolute()
+	return c
+}
+
+// absolute makes paths mean the same in whatever directory a process runs.
+func (c *Config) absolute() {
+	if found, err := exec.LookPath(c.Etcd); err == nil && !c.BuiltIn() {
+		c.Etcd = found
+	}
+	paths := []*string{
+		&c.File, &c.DataDir, &c.EtcdDataDir, &c.EtcdPasswordFile,
+		&c.CertFile, &c.KeyFile, &c.TrustedCAFile,
+		&c.PeerCertFile, &c.PeerKeyFile, &c.PeerTrustedCAFile,
+	}
+	if !c.BuiltIn() {
+		paths = append(paths, &c.Etcd)
+	}
+	for _, p := range paths {
+		if abs, err := filepath.Abs(*p); err == nil && *p != "" {
+			*p = abs
+		}
+	}
+}
+
+// takeArgs moves the words after -- where they belong: they are the command
+// line's, so they beat the file and the environment, and add to other flags.
+func (c *Config) takeArgs() {
+	if len(c.Args) == 0 {
+		return
+	}
+	if !c.byFlag["etcd-flags"] {
+		c.EtcdFlags = nil
+	}
+	c.EtcdFlags = append(c.EtcdFlags, c.Args...)
+	c.Args = nil
+	if c.byFlag == nil {
+		c.byFlag = map[string]bool{}
+	}
+	c.byFlag["etcd-flags"] = true
+}
+
+// me is this node as the peers source has it. An unknown view is no me.
+func (c Config) me(ctx context.Context) (cluster.Peer, bool) {
+	source, err := peers.Open(c.Peers, c.Ports())
+	if err != nil {
+		return cluster.Peer{}, false
+	}
+	view, err := source.View(ctx)
+	if err != nil {
+		return cluster.Peer{}, false
+	}
+	return view.Peer(c.Name)
+}
+
+func listen(host string) string {
+	if net.ParseIP(host) != nil {
+		return host
+	}
+	return "0.0.0.0"
+}
+
+func either(given, found string) string {
+	if given != "" {
+		return given
+	}
+	return found
+}

@@ -1,0 +1,144 @@
+// Package entry is what all peers sources say alike of one peer: which names
+// and hosts are good, which ports it has when none are said, and what may not
+// occur twice in a group.
+package entry
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Ports are a group's usual ports: those of a peer that has none of its own.
+type Ports struct{ Client, Peer, Agent int }
+
+// Fill gives p the usual ports where it has none, and its name as its id.
+func (d Ports) Fill(p cluster.Peer) cluster.Peer {
+	p.ClientPort = either(p.ClientPort, d.Client)
+	p.PeerPort = either(p.PeerPort, d.Peer)
+	p.AgentPort = either(p.AgentPort, d.Agent)
+	if p.ID == "" {
+		p.ID = p.Name
+	}
+	return p
+}
+
+func either(port, usual int) int {
+	if port != 0 {
+		return port
+	}
+	return usual
+}
+
+// A name is an object key's part in the store and a word in etcd's
+// --initial-cluster, so it has nothing in it that either would read as more.
+var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$`)
+
+// CheckName says what is wrong with a node's name.
+func CheckName(s string) error {
+	switch {
+	case s == "":
+		return errors.New("missing name")
+	case !name.MatchString(s):
+		return fmt.Errorf("name %q: want letters, digits, dot, dash and underscore, a letter or digit first", s)
+	}
+	return nil
+}
+
+var (
+	label   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)
+	numeric = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// Host is s as cluster.Peer holds it: a DNS name as it is, an IP address in
+// its canonical form and without brackets. A port is an error.
+func Host(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("missing host")
+	}
+	bare := s
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		bare = s[1 : len(s)-1]
+	}
+	addr, err := netip.ParseAddr(bare)
+	switch {
+	case err == nil && (addr.IsUnspecified() || addr.IsMulticast() || addr.Zone() != ""):
+		return "", fmt.Errorf("host %q: nobody can be reached there", s)
+	case err == nil && (bare == s || addr.Is6()):
+		return addr.Unmap().String(), nil
+	}
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		return "", fmt.Errorf("host %q: want no port; %s:%s", s, h, port)
+	}
+	return s, dnsName(s)
+}
+
+func dnsName(s string) error {
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	for _, l := range labels {
+		if !label.MatchString(l) {
+			return fmt.Errorf("host %q: want an IP address or a DNS name", s)
+		}
+	}
+	// 10.0.0.300 and 10.0.0.01 are slips of the pen, not names.
+	if numeric.MatchString(labels[len(labels)-1]) || len(s) > 253 {
+		return fmt.Errorf("host %q: want an IP address or a DNS name", s)
+	}
+	return nil
+}
+
+// Check says everything that is wrong with a filled peer.
+func Check(p cluster.Peer) error {
+	problems := []error{CheckName(p.Name)}
+	if _, err := Host(p.Host); err != nil {
+		problems = append(problems, err)
+	}
+	switch p.State {
+	case cluster.Pending, cluster.Running, cluster.Terminating, cluster.Terminated:
+	default:
+		problems = append(problems, fmt.Errorf("state %q: want pending, running, terminating or terminated", p.State))
+	}
+	for _, port := range ports(p) {
+		if port.number < 1 || port.number > 65535 {
+			problems = append(problems, fmt.Errorf("%s %d: want 1 to 65535", port.key, port.number))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Unique says which name, id, or host and port occurs twice: then nobody can
+// tell which machine is meant.
+func Unique(peers []cluster.Peer) error {
+	var problems []error
+	taken := map[string]string{}
+	claim := func(what, of string) {
+		if holder, twice := taken[what]; twice {
+			problems = append(problems, fmt.Errorf("%s: given twice, by %q and %q", what, holder, of))
+			return
+		}
+		taken[what] = of
+	}
+	for _, p := range peers {
+		claim("name "+p.Name, p.Name)
+		claim("id "+p.ID, p.Name)
+		for _, port := range ports(p) {
+			claim("address "+net.JoinHostPort(strings.ToLower(p.Host), strconv.Itoa(port.number)), p.Name)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+type port struct {
+	key    string
+	number int
+}
+
+func ports(p cluster.Peer) []port {
+	return []port{{"client_port", p.ClientPort}, {"peer_port", p.PeerPort}, {"agent_port", p.AgentPort}}
+}

@@ -1,0 +1,63 @@
+// Package peers says who should be in the cluster: it picks the leaf that a
+// source's text names. What all leaves keep to is in package peerstest.
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/peers/entry"
+	"github.com/quorate/quorate/internal/peers/file"
+	"github.com/quorate/quorate/internal/peers/static"
+)
+
+// Source tells who should be in the cluster.
+//
+// An error means unknown, never "nobody": a view without an error is whole,
+// sorted by cluster.SortPeers, with unique names, every port filled, and the
+// caller's own to change. Nobody retries inside; the next round asks again.
+// Safe for concurrent use.
+type Source interface {
+	View(ctx context.Context) (cluster.View, error)
+}
+
+// Ports are the group's usual ports.
+type Ports = entry.Ports
+
+// supported is how a source may be written.
+const supported = "name=host,name=host or file:///path"
+
+// Validate says what is wrong with the text of a source, without looking at
+// what it names.
+func Validate(raw string) error {
+	_, err := Open(raw, Ports{Client: 2379, Peer: 2380, Agent: 2378})
+	return err
+}
+
+// IsStatic says that raw is the list itself and not the place of one.
+func IsStatic(raw string) bool { return !strings.Contains(raw, "://") }
+
+// Open makes the source that raw names. It looks at nothing yet.
+func Open(raw string, ports Ports) (Source, error) {
+	scheme, _, _ := strings.Cut(raw, "://")
+	switch {
+	case raw == "":
+		return nil, errors.New("empty: want " + supported)
+	case IsStatic(raw):
+		return opened(static.Open(raw, ports))
+	case scheme == "file":
+		return opened(file.Open(raw, ports))
+	}
+	return nil, fmt.Errorf("not supported yet: %q; want %s", scheme+"://", supported)
+}
+
+// opened keeps a nil leaf from becoming a Source that is not nil.
+func opened[S Source](s S, err error) (Source, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
