@@ -25,7 +25,9 @@ func (w *World) act(m *machine, step plan.Step) error {
 		return w.actSurvivor(m, s.Charter)
 	case plan.WriteStartedMark:
 		if !w.settings.HasStore {
-			m.disk.mark[s.Epoch] = true
+			if l := m.agent.ledger.Mark; l.Known() && l.Value().DiskID != m.disk.id {
+				return errConflict
+			}
 			return nil
 		}
 		return w.createMark(m, s.Epoch)
@@ -45,10 +47,12 @@ func (w *World) act(m *machine, step plan.Step) error {
 		return w.actAdopt(m, s.Charter)
 	case plan.WriteReadyMark:
 		if !w.settings.HasStore {
-			m.disk.ready = s.Epoch
+			w.truth.ready[s.Epoch] = true
+			m.disk.ready = &cluster.ReadyMark{Epoch: s.Epoch, By: m.name}
 			return nil
 		}
 		return w.storeCall(m, func() error {
+			w.truth.ready[s.Epoch] = true
 			w.store.ready[s.Epoch] = cluster.ReadyMark{Epoch: s.Epoch, By: m.name, At: w.clockOf(m)}
 			return nil
 		})
@@ -96,10 +100,10 @@ func (w *World) actCharter(m *machine, c cluster.Charter) error {
 	case w.settings.HasStore:
 		return w.createCharter(m, c)
 	}
-	if _, ok := w.noStore[c.Epoch]; !ok {
-		w.onCharter(m, c)
-		w.noStore[c.Epoch] = c
+	if have := m.disk.charter; have != nil && have.Epoch >= c.Epoch {
+		return nil
 	}
+	w.onCharter(m, c)
 	m.disk.charter = &c
 	return nil
 }
@@ -245,14 +249,14 @@ func (w *World) actCheckpoint(m *machine, members []cluster.Member) error {
 	if e == 0 {
 		w.fail("%s writes a checkpoint of epoch 0", m.name)
 	}
-	m.agent.ledgerAt = -time.Hour
 	if !w.settings.HasStore {
-		m.disk.members = members
+		m.disk.members, m.disk.epochOf = members, e
 		return nil
 	}
-	err := w.createCheckpoint(m, e, m.agent.checkpoints, members)
+	err := w.putCheckpoint(m, e, members)
+	m.agent.ledger.Checkpoint = cluster.Unknown[cluster.Checkpoint]() // it may have been written
 	if err == nil {
-		m.agent.checkpoints++
+		m.agent.ledger.Checkpoint = cluster.Known(cluster.Checkpoint{Epoch: e, Members: members})
 	}
 	return err
 }

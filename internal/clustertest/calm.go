@@ -119,14 +119,31 @@ func (w *World) needsOperator() bool {
 		return false
 	}
 	_, restorable := w.store.newestBackup(true)
+	if !w.source.authoritative && w.vacated() {
+		return true
+	}
 	return !w.settings.HasStore || !w.settings.AutoRecover || !restorable || w.profile.damagedBackups > 0
+}
+
+// vacated says that a lost member's address is nobody's now: a list that proves
+// nothing then needs an operator.
+func (w *World) vacated() bool {
+	names, _ := w.lostMajority()
+	c := w.truth.charters[w.truth.epoch]
+	id := clusterIDOf(c)
+	if c.Seed.Kind == cluster.SeedAdopted {
+		id = c.Seed.ClusterID
+	}
+	return slices.ContainsFunc(w.lastMembers(c, id), func(x cluster.Member) bool {
+		return slices.Contains(names, x.Label()) && !slices.ContainsFunc(w.live, func(m *machine) bool { return x.Listens(m.peerURL()) })
+	})
 }
 
 // operate gives the operator's true verdict.
 func (w *World) operate() {
 	names, _ := w.lostMajority()
 	_, restorable := w.store.newestBackup(true)
-	v := cluster.Verdict{Epoch: w.truth.epoch, Lost: names, Empty: !restorable, By: "operator", Reason: "test"}
+	v := cluster.Verdict{Epoch: w.truth.epoch, Lost: names, Empty: !restorable, By: "operator", Reason: "test", At: zeroTime.Add(w.now)}
 	w.logf("OPERATOR: recover: lost %v, empty %v; %s", names, v.Empty, w.doing())
 	w.reasons["operator: recover"]++
 	if w.settings.HasStore {

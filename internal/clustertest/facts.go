@@ -33,7 +33,7 @@ func (w *World) readLedger(m *machine, healthy bool) {
 	a.ledgerAt = w.now
 	s, l := &w.store, &a.ledger
 	before := l.Charter.Value().Epoch
-	l.Charter = read(w, m, l.Charter, healthy || l.Charter.Known() && w.profile.keepsCharter, func() (cluster.Charter, bool) {
+	l.Charter = read(w, m, l.Charter, l.Charter.Known(), func() (cluster.Charter, bool) {
 		n := len(s.charters)
 		if n == 0 {
 			return cluster.Charter{}, false
@@ -51,12 +51,8 @@ func (w *World) readLedger(m *machine, healthy bool) {
 	l.Mark = read(w, m, l.Mark, healthy, func() (cluster.StartedMark, bool) { v, ok := s.marks[markKey(e, m.name)]; return v, ok })
 	l.Ready = read(w, m, l.Ready, healthy, func() (cluster.ReadyMark, bool) { v, ok := s.ready[e]; return v, ok })
 	l.Checkpoint = read(w, m, l.Checkpoint, healthy, func() (cluster.Checkpoint, bool) {
-		all := s.checkpoints[e]
-		a.checkpoints = len(all)
-		if len(all) == 0 {
-			return cluster.Checkpoint{}, false
-		}
-		return all[len(all)-1], true
+		c, ok := s.checkpoints[e]
+		return c, ok
 	})
 	l.Lock = read(w, m, l.Lock, healthy, func() (cluster.Lock, bool) {
 		n := len(s.locks)
@@ -70,74 +66,53 @@ func (w *World) readLedger(m *machine, healthy bool) {
 }
 
 // readConsent fills the ledger facts of a world without a store: what this disk
-// has persisted, and what the others say.
+// has persisted of what was decided here or heard from the others.
 func (w *World) readConsent(m *machine, o plan.Observation) {
-	a, d := m.agent, m.disk
-	l := plan.Ledger{Lock: cluster.Absent[cluster.Lock](), Backup: cluster.Absent[cluster.Backup](),
-		Charter: cluster.Absent[cluster.Charter](), Grant: cluster.Absent[cluster.Charter](),
-		Checkpoint: cluster.Absent[cluster.Checkpoint](), Verdict: cluster.Absent[cluster.Verdict]()}
-	newest := func(c *cluster.Charter) {
-		if c != nil && c.Epoch > l.Charter.Value().Epoch {
-			l.Charter = cluster.Known(*c)
-		}
-	}
-	newest(d.charter)
-	if d.data != nil && d.data.stamp != nil {
-		newest(&d.data.stamp.Charter)
-	}
+	d := m.disk
 	for _, r := range o.Reports {
-		newest(r.Charter)
+		hearConsent(d, r)
 	}
+	if o.Members.Known() && d.charter != nil {
+		d.members, d.epochOf = o.Members.Value(), d.charter.Epoch
+	}
+	l := plan.Ledger{Charter: fact(d.charter), Grant: fact(d.grant), Lock: cluster.Absent[cluster.Lock](), Backup: cluster.Absent[cluster.Backup](),
+		Checkpoint: cluster.Absent[cluster.Checkpoint](), Verdict: cluster.Absent[cluster.Verdict](),
+		Mark: cluster.Absent[cluster.StartedMark](), Ready: cluster.Absent[cluster.ReadyMark]()}
 	c := l.Charter.Value()
-	if d.grant != nil {
-		l.Grant = cluster.Known(*d.grant)
+	if c.Epoch > 0 && (d.grant == nil || d.grant.Nonce != c.Nonce) && c.Seed.Survivor != m.name {
+		l.Mark = cluster.Known(cluster.StartedMark{Epoch: c.Epoch, Name: m.name, DiskID: "not this disk"})
 	}
-	// A founder's started mark lies on its disk. A disk that neither granted nor
-	// wrote the charter is not the one that the founding counted on.
-	switch {
-	case d.mark[c.Epoch]:
-		l.Mark = cluster.Known(cluster.StartedMark{Epoch: c.Epoch, Name: m.name, DiskID: d.id})
-	case d.grant != nil && d.grant.Nonce == c.Nonce, d.charter != nil && d.charter.Nonce == c.Nonce:
-		l.Mark = cluster.Absent[cluster.StartedMark]()
-	default:
-		l.Mark = cluster.Known(cluster.StartedMark{Epoch: c.Epoch, Name: m.name, DiskID: "none of ours"})
+	if d.ready != nil && d.ready.Epoch == c.Epoch {
+		l.Ready = fact(d.ready)
 	}
-	if d.ready >= c.Epoch && c.Epoch > 0 {
-		l.Ready = cluster.Known(cluster.ReadyMark{Epoch: c.Epoch})
-	}
-	for _, r := range o.Reports {
-		if r.Keeper && r.Charter != nil && r.Charter.Epoch == c.Epoch {
-			d.members = r.Members
-		}
-	}
-	if o.Members.Known() {
-		d.members = o.Members.Value()
-		l.Ready = known(l.Ready, cluster.ReadyMark{Epoch: c.Epoch}, d.ready >= c.Epoch)
-	}
-	if len(d.members) > 0 {
+	if d.epochOf == c.Epoch && len(d.members) > 0 {
 		l.Checkpoint = cluster.Known(cluster.Checkpoint{Epoch: c.Epoch, Members: d.members})
 	}
-	verdict := func(v *cluster.Verdict) {
-		if v != nil && v.Epoch == c.Epoch && c.Epoch > 0 {
-			d.verdict = v
-			l.Verdict = cluster.Known(*v)
-		}
+	if d.verdict != nil && d.verdict.Epoch == c.Epoch {
+		l.Verdict = fact(d.verdict)
 	}
-	verdict(d.verdict)
-	for _, r := range o.Reports {
-		verdict(r.Verdict)
-	}
-	a.ledger = l
+	m.agent.ledger = l
 }
 
-// known is v when it holds, else absent: the keeper itself knows that it has
-// not written the mark.
-func known[T any](old cluster.Fact[T], v T, holds bool) cluster.Fact[T] {
-	if holds {
-		return cluster.Known(v)
+func hearConsent(d *disk, r cluster.Report) {
+	if r.Charter != nil && (d.charter == nil || r.Charter.Epoch > d.charter.Epoch) {
+		d.charter = r.Charter
 	}
-	if old.Known() {
-		return old
+	if r.Verdict != nil && (d.verdict == nil || r.Verdict.At.After(d.verdict.At)) {
+		d.verdict = r.Verdict
 	}
-	return cluster.Absent[T]()
+	if d.charter == nil || !r.Keeper || r.Charter == nil || r.Charter.Epoch != d.charter.Epoch {
+		return
+	}
+	if r.Ready {
+		d.ready = &cluster.ReadyMark{Epoch: d.charter.Epoch}
+	}
+	d.members, d.epochOf = r.Members, d.charter.Epoch
+}
+
+func fact[T any](v *T) cluster.Fact[T] {
+	if v == nil {
+		return cluster.Absent[T]()
+	}
+	return cluster.Known(*v)
 }

@@ -148,7 +148,7 @@ func (w *World) freshName() (name, host string) {
 
 // launch adds a machine while there are fewer than the profile wants.
 func (w *World) launch() {
-	if len(w.live) < w.profile.machines && w.source.authoritative {
+	if len(w.live) < max(w.profile.machines, w.settings.Size) && w.source.authoritative {
 		name, host := w.freshName()
 		w.newMachine(name, host)
 		w.logf("machine %s is launched at %s", name, host)

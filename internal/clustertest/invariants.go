@@ -15,6 +15,7 @@ type truth struct {
 	epoch    cluster.Epoch // of the newest charter
 	// must are the acknowledged writes that the newest epoch owes its clients.
 	must     map[int]bool
+	ready    map[cluster.Epoch]bool // its ready mark was written
 	acks     int
 	promised map[identity]promise
 }
@@ -42,7 +43,7 @@ type promise struct {
 
 func newTruth() truth {
 	return truth{clusters: map[cluster.ClusterID]*incarnation{}, epochs: map[cluster.Epoch]cluster.ClusterID{},
-		charters: map[cluster.Epoch]cluster.Charter{}, must: map[int]bool{}, promised: map[identity]promise{}}
+		charters: map[cluster.Epoch]cluster.Charter{}, must: map[int]bool{}, ready: map[cluster.Epoch]bool{}, promised: map[identity]promise{}}
 }
 
 // knowCluster notes a cluster when its first data directory is made.
@@ -233,8 +234,10 @@ func (w *World) settleDebts(m *machine, c cluster.Charter, was cluster.ClusterID
 		}
 		w.truth.must = in
 	default:
+		// Before the ready mark no client has been told that there is a cluster.
+		ready := w.truth.ready[c.Epoch-1]
 		v := w.operatorSaysEmpty(c.Epoch - 1)
-		if len(w.truth.must) > 0 && !v || len(owed) > 0 {
+		if len(w.truth.must) > 0 && ready && !v || len(owed) > 0 {
 			w.fail("%s founds an empty epoch %d over %d acknowledged writes (%d on surviving disks)", m.name, c.Epoch, len(w.truth.must), len(owed))
 		}
 		w.truth.must = map[int]bool{}
@@ -253,6 +256,9 @@ func (w *World) operatorSaysEmpty(e cluster.Epoch) bool {
 	return false
 }
 
+// onFirstCharter checks that no data is there to be founded over. Without a
+// store, and with every disk gone, nobody is left who could know that there was
+// a cluster: a new one is founded, and nothing is owed.
 func (w *World) onFirstCharter(c cluster.Charter) {
 	if c.Seed.Kind == cluster.SeedAdopted {
 		if w.truth.clusters[c.Seed.ClusterID] == nil {
@@ -264,6 +270,11 @@ func (w *World) onFirstCharter(c cluster.Charter) {
 		if m.disk.data != nil {
 			w.fail("charter 1 founds an empty cluster, and %s holds data", m.name)
 		}
+	}
+	if !w.settings.HasStore {
+		w.truth.must = map[int]bool{}
+		clear(w.truth.epochs)
+		w.truth.epoch = 1
 	}
 }
 

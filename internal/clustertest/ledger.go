@@ -18,9 +18,8 @@ type store struct {
 	charters []cluster.Charter // epoch n at n-1
 	marks    map[string]cluster.StartedMark
 	ready    map[cluster.Epoch]cluster.ReadyMark
-	// checkpoints are numbered entries, so that a keeper that slept cannot write
-	// over what a newer one has written.
-	checkpoints map[cluster.Epoch][]cluster.Checkpoint
+	// checkpoints are overwritten: the last writer wins, even one that slept.
+	checkpoints map[cluster.Epoch]cluster.Checkpoint
 	locks       []cluster.Lock
 	verdicts    map[cluster.Epoch]cluster.Verdict
 	backups     []backup
@@ -34,7 +33,7 @@ type backup struct {
 
 func newStore() store {
 	return store{marks: map[string]cluster.StartedMark{}, ready: map[cluster.Epoch]cluster.ReadyMark{},
-		checkpoints: map[cluster.Epoch][]cluster.Checkpoint{}, verdicts: map[cluster.Epoch]cluster.Verdict{}}
+		checkpoints: map[cluster.Epoch]cluster.Checkpoint{}, verdicts: map[cluster.Epoch]cluster.Verdict{}}
 }
 
 // storeCall makes one call to the store from m: do is applied unless the call
@@ -82,12 +81,9 @@ func (w *World) createMark(m *machine, e cluster.Epoch) error {
 	})
 }
 
-func (w *World) createCheckpoint(m *machine, e cluster.Epoch, after int, members []cluster.Member) error {
+func (w *World) putCheckpoint(m *machine, e cluster.Epoch, members []cluster.Member) error {
 	return w.storeCall(m, func() error {
-		if len(w.store.checkpoints[e]) != after {
-			return errConflict
-		}
-		w.store.checkpoints[e] = append(w.store.checkpoints[e], cluster.Checkpoint{Epoch: e, Members: slices.Clone(members), By: m.name, At: w.clockOf(m)})
+		w.store.checkpoints[e] = cluster.Checkpoint{Epoch: e, Members: slices.Clone(members), By: m.name, At: w.clockOf(m)}
 		return nil
 	})
 }

@@ -12,21 +12,21 @@ import (
 // agent is the memory of a running agent: a crash wipes it.
 type agent struct {
 	since    time.Time // on its own clock
+	clock    time.Duration
 	next     time.Duration
 	steps    []plan.Step
 	decision plan.Decision
 	settings plan.Settings
 
-	heard    map[int]heard // by machine
-	report   *cluster.Report
-	reportAt time.Duration
+	heard  map[int]heard // by machine
+	report *cluster.Report
+	frozen bool // the whole process sleeps: it does not even answer
 
 	view   cluster.Fact[cluster.View]
 	viewAt time.Duration
 
-	ledger      plan.Ledger
-	ledgerAt    time.Duration
-	checkpoints int // entries that it has read
+	ledger   plan.Ledger
+	ledgerAt time.Duration
 
 	invitations    map[cluster.MemberID]string
 	probes         map[cluster.MemberID]plan.Probe
@@ -41,11 +41,12 @@ type heard struct {
 	at time.Duration
 }
 
-// reportAge is how old a report may be, at its sender and again at its reader.
-const reportAge = 4 * time.Second
+// reportAge is how old a report may be at its reader. At its sender it may be
+// of any age: an agent in a long step answers with what it knew before.
+const reportAge = 3 * time.Second
 
 func (w *World) startAgent(m *machine) {
-	m.agent = &agent{since: w.clockOf(m), next: w.now + w.between(0, time.Second), heard: map[int]heard{},
+	m.agent = &agent{since: zeroTime.Add(w.now + m.clock), clock: m.clock, next: w.now + w.between(0, time.Second), heard: map[int]heard{},
 		invitations: map[cluster.MemberID]string{}, probes: map[cluster.MemberID]plan.Probe{}, settings: w.settings,
 		viewAt: -time.Hour, ledgerAt: -time.Hour}
 }
@@ -54,6 +55,7 @@ func (w *World) startAgent(m *machine) {
 // new look.
 func (w *World) agentRound(m *machine) {
 	a := m.agent
+	a.frozen = false
 	a.next = w.now + w.between(50*time.Millisecond, 400*time.Millisecond)
 	if len(a.steps) > 0 {
 		s := a.steps[0]
@@ -85,7 +87,7 @@ func (w *World) agentRound(m *machine) {
 		w.logf("%s: %s", m.name, d)
 	}
 	a.decision, a.steps = d, d.Steps
-	a.report, a.reportAt = w.reportOf(m, o), w.now
+	a.report = w.reportOf(m, o)
 	if len(d.Steps) == 0 {
 		a.next = w.now + w.between(800*time.Millisecond, 1500*time.Millisecond)
 	} else {
@@ -93,7 +95,8 @@ func (w *World) agentRound(m *machine) {
 	}
 	if w.chance(w.faults.longPause) {
 		a.next = w.now + w.between(2*time.Second, time.Minute)
-		w.logf("%s: agent sleeps until %.2fs", m.name, a.next.Seconds())
+		a.frozen = w.chance(0.5)
+		w.logf("%s: agent is held up until %.2fs, answering %v", m.name, a.next.Seconds(), !a.frozen)
 	}
 }
 
@@ -145,7 +148,7 @@ func (w *World) process(m *machine) plan.Process {
 		}
 	}
 	if p.Crashes > 0 && !p.Running {
-		p.NotBefore = zeroTime.Add(last + m.clock + min(500*time.Millisecond<<p.Crashes, 8*time.Second))
+		p.NotBefore = zeroTime.Add(last + m.agent.clock + min(500*time.Millisecond<<p.Crashes, 8*time.Second))
 	}
 	return p
 }
@@ -234,7 +237,7 @@ func (w *World) hear(m *machine, o *plan.Observation) {
 			continue
 		}
 		b := other.agent
-		if b != nil && w.linked(layerAgent, m, other) && b.report != nil && w.now-b.reportAt <= reportAge && !w.chance(w.faults.reportLost) {
+		if b != nil && w.linked(layerAgent, m, other) && b.report != nil && !b.frozen && !w.chance(w.faults.reportLost) {
 			a.heard[other.idx] = heard{*b.report, w.now}
 		}
 		h, ok := a.heard[other.idx]
@@ -258,6 +261,7 @@ func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
 		r.Charter = &v
 	}
 	e := r.Etcd
+	r.Ready = e.Healthy && !e.Learner && o.Ledger.Ready.Known()
 	if e.Healthy && e.Leader == e.MemberID && o.Members.Known() {
 		r.Keeper, r.Members, r.Invitations = true, o.Members.Value(), o.Invitations
 		r.Invitations = cloneMap(o.Invitations)

@@ -26,7 +26,6 @@ type profile struct {
 	adopts         bool // a cluster that quorate did not found runs at the start
 	resizes        bool
 	leaves         bool
-	keepsCharter   bool // the agent remembers a charter while the store is down
 	damagedBackups float64
 	storm          time.Duration // how long faults go on
 	calm           time.Duration // mean time between faults
@@ -40,7 +39,7 @@ func (p profile) String() string {
 func drawProfile(rng *rand.Rand) profile {
 	yes := func(p float64) bool { return rng.Float64() < p }
 	p := profile{hasStore: yes(0.85), authoritative: yes(0.7), autoRecover: yes(0.9), backups: yes(0.7), adopts: yes(0.08),
-		resizes: yes(0.3), leaves: yes(0.2), keepsCharter: yes(0.5), join: cluster.JoinReplace}
+		resizes: yes(0.3), leaves: yes(0.2), join: cluster.JoinReplace}
 	p.size = []int{1, 3, 3, 3, 5}[rng.IntN(5)]
 	p.machines = p.size + rng.IntN(3)
 	if p.size == 1 && yes(0.5) {
@@ -96,7 +95,7 @@ func Run(seed uint64, trace io.Writer) (res Result) {
 func newWorld(seed uint64, trace io.Writer) *World {
 	rng := rand.New(rand.NewPCG(seed, 0x71))
 	w := &World{rng: rng, trace: trace, profile: drawProfile(rng), store: newStore(), truth: newTruth(),
-		reasons: map[string]int{}, noStore: map[cluster.Epoch]cluster.Charter{}, verdict: map[string]bool{}, lag: 0.2 * rng.Float64()}
+		reasons: map[string]int{}, verdict: map[string]bool{}, lag: 0.2 * rng.Float64()}
 	for l := range layers {
 		w.cut[l] = map[[2]int]bool{}
 	}
@@ -185,7 +184,7 @@ func (w *World) heal() {
 			w.startAgent(m)
 		}
 	}
-	for i := 0; len(w.live) < w.profile.machines && i < 20; i++ {
+	for i := 0; len(w.live) < max(w.profile.machines, w.settings.Size) && i < 20; i++ {
 		w.launch()
 	}
 	for _, m := range slices.Clone(w.live) {

@@ -52,7 +52,6 @@ type World struct {
 	cut      [layers]map[[2]int]bool
 	source   source
 	store    store
-	noStore  map[cluster.Epoch]cluster.Charter // charters by consent, for the checks
 
 	truth     truth
 	nextWrite int
@@ -95,9 +94,9 @@ type disk struct {
 	aside   []*data
 	grant   *cluster.Charter
 	charter *cluster.Charter // without a store
-	mark    map[cluster.Epoch]bool
 	members []cluster.Member // last seen list, without a store
-	ready   cluster.Epoch
+	ready   *cluster.ReadyMark
+	epochOf cluster.Epoch // of members
 	verdict *cluster.Verdict
 }
 
@@ -109,7 +108,15 @@ type staged struct {
 
 func (m *machine) peerURL() string { return "http://" + m.host + ":2380" }
 
-func (w *World) clockOf(m *machine) time.Time { return zeroTime.Add(w.now + m.clock) }
+// clockOf is the time as m's agent reads it. Within one life of an agent time
+// only passes (Go's clock readings are monotonic); a jump of the machine's clock
+// shows at the agent's next start.
+func (w *World) clockOf(m *machine) time.Time {
+	if m.agent != nil {
+		return zeroTime.Add(w.now + m.agent.clock)
+	}
+	return zeroTime.Add(w.now + m.clock)
+}
 
 func (w *World) serial() int {
 	w.serials++
@@ -158,7 +165,7 @@ func (w *World) newMachine(name, host string) *machine {
 }
 
 func (w *World) newDisk() *disk {
-	return &disk{id: fmt.Sprintf("disk-%d", w.serial()), mark: map[cluster.Epoch]bool{}}
+	return &disk{id: fmt.Sprintf("disk-%d", w.serial())}
 }
 
 func (w *World) byName(name string) *machine {

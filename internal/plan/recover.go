@@ -129,6 +129,8 @@ func provenLost(o Observation, s suspect) bool {
 	}
 	for _, r := range o.answers() {
 		switch {
+		case s.ID != 0 && r.Disk.MemberID == s.ID:
+			return false
 		case s.Name != "" && s.Name != r.Name:
 			// Another machine at its address knows nothing of its disk.
 		case s.ID != 0 && slices.Contains(r.Disowns, s.ID):
@@ -161,16 +163,18 @@ func goneFromSource(o Observation, m cluster.Member) bool {
 		case p.State == cluster.Terminated || !here && !same:
 		case here && (same || m.Name == ""):
 			return false
-		case !saysWhatItHolds(o, u):
+		case !holdsAnother(o, u, m.ID):
 			return false
 		}
 	}
-	return !slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return m.ID != 0 && r.Disk.MemberID == m.ID })
+	return true
 }
 
-func saysWhatItHolds(o Observation, peerURL string) bool {
+// holdsAnother says that the agent at that address answers for its disk, and
+// that it is not the member's.
+func holdsAnother(o Observation, peerURL string, id cluster.MemberID) bool {
 	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool {
-		return r.PeerURL == peerURL && r.Disk.State != cluster.DiskUnread
+		return r.PeerURL == peerURL && r.Disk.State != cluster.DiskUnread && r.Disk.MemberID != id
 	})
 }
 
@@ -209,13 +213,32 @@ func reseed(o Observation) Decision {
 	if !ok {
 		return d
 	}
+	if !o.Settings.HasStore {
+		return reseedAlone(o, seed)
+	}
 	founders, d, ok := electFounders(o, reseedSize(o))
 	if !ok {
 		return d
 	}
 	reason := "every disk of epoch " + itoa(o.epoch()) + " is proven lost"
-	return do("recover", "every disk of the epoch is proven lost", []any{"seed: ", seed.Kind, " ", seed.Backup},
+	return do("recover", "every disk of the epoch is proven lost", []any{"seed: ", cmp.Or(seed.Backup, string(seed.Kind))},
 		WriteCharter{newCharter(o, o.epoch()+1, founders, seed, reason)})
+}
+
+// reseedAlone founds the next epoch without a store: nothing there makes one
+// charter of two, so every peer of the view must answer with an empty disk and
+// the same view, and the first of them founds alone. Its own grant says that
+// this disk is the one that wrote the charter; the others join.
+func reseedAlone(o Observation, seed cluster.Seed) Decision {
+	if d, ok := unanimous(o); !ok {
+		return d
+	}
+	if first := o.View.Value().Peers[0]; first.Name != o.Self.Name {
+		return wait("the first peer of the view founds the next epoch", first.Name)
+	}
+	c := newCharter(o, o.epoch()+1, []cluster.Founder{{Name: o.Self.Name, PeerURL: o.Self.PeerURL}}, seed,
+		"every disk of epoch "+itoa(o.epoch())+" is proven lost")
+	return do("recover", "every disk of the epoch is proven lost", []any{"seed: ", seed.Kind}, GrantCharter{c}, WriteCharter{c})
 }
 
 // strayHolder is a node that is not in the last member list, and yet holds data
@@ -237,6 +260,12 @@ func reseedSize(o Observation) int {
 	return len(o.Ledger.Charter.Value().Founders)
 }
 
+// seedFailed says that a founder of the epoch in force could not restore its
+// seed. Founders that were lost before they could say so prove nothing of it.
+func seedFailed(o Observation) bool {
+	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return r.SeedFailed >= o.epoch() && o.epoch() > 0 })
+}
+
 // nextSeed is the newest verified backup; without any, the old charter's empty
 // seed if its epoch died before its birth, or an operator's word.
 func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
@@ -248,11 +277,11 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		return cluster.Seed{}, wait("every disk is lost, and the backups are unreadable"), false
 	case v.Value().Backup != "" && b.Value().Key != v.Value().Backup:
 		return cluster.Seed{}, wait("the backup that the operator has named is not the one that was verified", v.Value().Backup), false
-	case b.Known() && b.Value().Key == c.Seed.Backup && o.Ledger.Ready.Absent() && !v.Known():
+	case b.Known() && b.Value().Key == c.Seed.Backup && !v.Known() && seedFailed(o):
 		return cluster.Seed{}, refuse("the newest backup has been tried and cannot be restored: use `quorate recover`", b.Value().Key), false
 	case b.Known():
 		return cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Value().Key, SHA256: b.Value().SHA256, Bump: revisionBump}, Decision{}, true
-	case o.Ledger.Ready.Absent() && c.Seed.Kind == cluster.SeedEmpty:
+	case o.Ledger.Ready.Absent() && c.Seed.Kind == cluster.SeedEmpty && o.Settings.HasStore:
 		return cluster.Seed{Kind: cluster.SeedEmpty}, Decision{}, true
 	case v.Known() && v.Value().Empty:
 		return cluster.Seed{Kind: cluster.SeedEmpty}, Decision{}, true
