@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// roomy is a house of a and b with room for the newcomer d.
+func roomy(opts ...opt) Observation {
+	return see(append([]opt{peers("a", "b", "d"), keeping(voters("a", "b")...), asks("d")}, opts...)...)
+}
+
+func wants(name string, j cluster.JoinStrategy) opt {
+	return says(name, func(r *cluster.Report) { r.Joining, r.Join = true, j })
+}
+
+func TestAdmit(t *testing.T) {
+	abcd := peers("a", "b", "c", "d")
+	check(t, map[string]row{
+		"room":                                 {roomy(), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
+		"a lone voter grows":                   {see(peers("a", "d"), keeping(voters("a")...), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{2 members}, AddLearner{d}"}, // etcd lets it; 1 to 3 never happened
+		"no limit":                             {see(size(0), peers("a", "b", "d"), keeping(voters("a", "b")...), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
+		"full":                                 {house3(abcd, asks("d")), "keep: all is well (3 of 3 voters healthy)"},
+		"full, one departs":                    {house3(abcd, asks("d"), state("c", cluster.Terminating)), "keep: a newcomer joins (d): WriteCheckpoint{4 members}, AddLearner{d}"},
+		"full, one dead: replace":              {house3(abcd, asks("d"), down("c", time.Hour)), "keep: a newcomer replaces a dead voter (d for c): RemoveMember{c}"}, // trap 7
+		"full, one down, not long enough":      {house3(abcd, asks("d"), down("c", time.Second)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
+		"full, one dead: add":                  {house3(abcd, wants("d", cluster.JoinAdd), down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
+		"full, one dead: prune":                {house3(abcd, wants("d", cluster.JoinPrune), down("c", time.Hour)), "keep: a newcomer replaces a dead voter (d for c): RemoveMember{c}"},
+		"room, one dead: prune":                {house5(peers("a", "b", "c", "d", "e", "f"), size(7), wants("f", cluster.JoinPrune), down("c", time.Hour)), "keep: a newcomer replaces a dead voter (f for c): RemoveMember{c}"}, // trap 14
+		"room, one dead: replace adds first":   {house5(peers("a", "b", "c", "d", "e", "f"), size(7), asks("f"), down("c", time.Hour)), "keep: a newcomer joins (f): WriteCheckpoint{6 members}, AddLearner{f}"},
+		"room, but etcd would refuse: replace": {house3(size(5), abcd, asks("d"), down("c", time.Hour)), "keep: a newcomer replaces a dead voter (d for c): RemoveMember{c}"},
+		"room, but etcd would refuse: add":     {house3(size(5), abcd, wants("d", cluster.JoinAdd), down("c", time.Hour)), "keep: a newcomer waits: etcd adds none while too few voters are healthy (d)"},
+		"replacing would risk the quorum":      {house5(peers("a", "b", "c", "d", "e", "f"), asks("f"), down("b", time.Hour), down("c", time.Hour), down("d", time.Hour), down("e", time.Hour)), "keep: a newcomer would replace a dead voter, but the rest would not be a quorum (b)"},
+		"two ask: the older":                   {roomy(peers("a", "b", "d", "e"), asks("e"), says("d", func(r *cluster.Report) { r.Launched = noon }), says("e", func(r *cluster.Report) { r.Launched = noon.Add(-time.Hour) })), "keep: a newcomer joins (e): WriteCheckpoint{3 members}, AddLearner{e}"}, // trap 6
+		"two ask: by name":                     {roomy(peers("a", "b", "d", "e"), asks("e")), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
+		"two ask, in the other order":          {see(peers("a", "b", "d", "e"), keeping(voters("a", "b")...), asks("e"), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
+		"two ask: the emptier zone":            {roomy(peers("a", "b", "d", "e"), asks("e"), says("d", func(r *cluster.Report) { r.Zone = "z-b" })), "keep: a newcomer joins (e): WriteCheckpoint{3 members}, AddLearner{e}"},
+		"two ask: the leader's zone is full":   {roomy(peers("a", "b", "d", "e"), asks("e"), says("d", func(r *cluster.Report) { r.Zone = "z-a" }), func(o *Observation) { v := o.View.Value(); v.Peers[0].Zone = "z-a" }), "keep: a newcomer joins (e): WriteCheckpoint{3 members}, AddLearner{e}"},
+		"the list is unread":                   {roomy(ledger(func(l *Ledger) { l.Checkpoint = cluster.Unknown[cluster.Checkpoint]() })), "keep: a newcomer waits: the store's member list is unreadable (d)"},
+		"without a store":                      {roomy(noStore, ledger(func(l *Ledger) { l.Checkpoint = cluster.Unknown[cluster.Checkpoint]() })), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
+		"not in the source":                    {roomy(peers("a", "b")), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"not in a mere list: a guest":          {roomy(peers("a", "b"), listOnly), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
+		"the source is down":                   {roomy(sourceDown), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"terminating":                          {roomy(state("d", cluster.Terminating)), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"}, // trap 9
+		"under another name":                   {roomy(peers("a", "b", "x"), movedTo("x", "d")), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"it leaves":                            {roomy(says("d", func(r *cluster.Report) { r.Leaving = true })), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"its disk has no id":                   {roomy(says("d", func(r *cluster.Report) { r.Disk.ID = "" })), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"its disk holds data":                  {roomy(says("d", func(r *cluster.Report) { r.Disk.State = cluster.DiskData })), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"another cluster's":                    {roomy(says("d", func(r *cluster.Report) { r.Cluster = "x" })), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"it does not ask":                      {roomy(says("d", func(r *cluster.Report) { r.Joining = false })), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"an old entry at its address":          {house3(asks("c"), down("c", 0), asks("c")), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
+		"a learner is on its way":              {see(keeping(of(voters("a", "b"), learner("e"))...), probe("e", lagging), asks("d"), peers("a", "b", "d", "e")), "keep: waiting for the learner to catch up (e)"}, // trap 6
+	})
+}
+
+func TestCheckpointHoldsTheNewcomerFirst(t *testing.T) {
+	steps := Decide(roomy()).Steps
+	c, ok := steps[0].(WriteCheckpoint)
+	if !ok || len(c.Members) != 3 || !c.Members[2].Listens(at("d")) || !c.Members[2].Learner {
+		t.Errorf("first step %v", steps[0])
+	}
+	if want := (AddLearner{"d", at("d"), "disk-d"}); steps[1] != want {
+		t.Errorf("second step %v, want %v", steps[1], want)
+	}
+}
+
+func TestLearner(t *testing.T) {
+	house := func(l cluster.Member, opts ...opt) Observation {
+		return see(append([]opt{peers("a", "b", "d"), keeping(of(voters("a", "b"), l)...)}, opts...)...)
+	}
+	stale := func(o *Observation, p *Probe) { p.ProgressAt = o.Now.Add(-2 * time.Minute); p.State.Applied = 1 }
+	never := func(o *Observation, p *Probe) {
+		*p = Probe{FirstSeen: o.Now.Add(-2 * time.Minute)}
+	}
+	justAdded := func(o *Observation, p *Probe) { *p = Probe{FirstSeen: o.Now} }
+	invite := func(o *Observation) { o.Invitations = map[cluster.MemberID]string{id("d"): "disk-d"} }
+	check(t, map[string]row{
+		"caught up":                             {house(learner("d")), "keep: the learner has caught up: PromoteLearner{d}"},
+		"caught up, its machine terminates":     {house(learner("d"), state("d", cluster.Terminating)), "keep: a learner's machine does not stay: RemoveMember{d}"},
+		"caught up, its machine is gone":        {house(learner("d"), peers("a", "b")), "keep: a learner's machine does not stay: RemoveMember{d}"},
+		"caught up, the source is not believed": {house(learner("d"), peers()), "keep: the learner has caught up: PromoteLearner{d}"},
+		"on its way":                            {house(learner("d"), probe("d", lagging)), "keep: waiting for the learner to catch up (d)"},
+		"nearly there":                          {house(learner("d"), probe("d", func(_ *Observation, p *Probe) { p.State.Applied = 890 })), "keep: the learner has caught up: PromoteLearner{d}"},
+		"not quite there":                       {house(learner("d"), probe("d", func(_ *Observation, p *Probe) { p.State.Applied = 889 })), "keep: waiting for the learner to catch up (d)"},
+		"has applied nothing":                   {house(learner("d"), probe("d", behind)), "keep: waiting for the learner to catch up (d)"},
+		"stalled":                               {house(learner("d"), probe("d", stale), silent("d")), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
+		"stalled, but its etcd runs":            {house(learner("d"), probe("d", stale)), "keep: waiting for the learner to catch up (d)"}, // J3: a large database over a slow link
+		"stalled for ever, its etcd runs":       {house(learner("d"), probe("d", func(o *Observation, p *Probe) { stale(o, p); p.ProgressAt = o.Now.Add(-time.Hour) })), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
+		"never started, just added":             {house(unstarted(learner("d")), probe("d", justAdded), invite), "keep: waiting for the learner to catch up (http://d:2380)"},
+		"never started":                         {house(unstarted(learner("d")), probe("d", never), invite), "keep: a learner has stopped getting nearer: RemoveMember{http://d:2380}"}, // J2
+		"never started, a new keeper":           {house(unstarted(learner("d")), probe("d", never)), "keep: a learner has stopped getting nearer: RemoveMember{http://d:2380}"},         // J1: it outlived its inviter
+		"never started, prepared":               {house(unstarted(learner("d")), probe("d", never), strategy(cluster.JoinPrepared)), "keep: waiting for the learner to catch up (http://d:2380)"},
+		"prepared, invited all the same":        {house(unstarted(learner("d")), probe("d", never), strategy(cluster.JoinPrepared), invite), "keep: a learner has stopped getting nearer: RemoveMember{http://d:2380}"},
+		"prepared, started, stalled":            {house(learner("d"), probe("d", stale), silent("d"), strategy(cluster.JoinPrepared)), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
+		"its disk is lost":                      {house(learner("d"), probe("d", never), silent("d"), disowns("d", id("d"))), "keep: a learner's disk is lost: RemoveMember{d}"},
+		"it leaves":                             {house(learner("d"), says("d", func(r *cluster.Report) { r.Leaving = true })), "keep: a learner leaves: RemoveMember{d}"},
+		"its machine is gone":                   {house(learner("d"), peers("a", "b"), down("d", 0)), "keep: a learner's machine is gone: RemoveMember{d}"},
+		"its machine is gone, just invited":     {house(unstarted(learner("d")), peers("a", "b"), probe("d", justAdded), invite), "keep: a learner's machine is gone: RemoveMember{http://d:2380}"},
+		"unstarted, gone, just added by hand":   {house(unstarted(learner("d")), peers("a", "b"), probe("d", justAdded)), "keep: waiting for the learner to catch up (http://d:2380)"},
+		"on its way, a voter is down":           {house(learner("d"), probe("d", lagging), down("b", 0)), "keep: a voter is unhealthy, and nothing proves that it is lost (1 of 2 voters healthy)"},
+		"on its way, a terminating leader":      {house(learner("d"), probe("d", lagging), state("a", cluster.Terminating)), "keep: the leader does not stay, and hands over first: TransferLeadership{b}"}, // the lead was kept until the learner was done
+	})
+}
+
+func TestBackUp(t *testing.T) {
+	check(t, map[string]row{
+		"none yet":                          {house3(ledger(func(l *Ledger) { l.Backup = cluster.Absent[cluster.Backup]() })), "keep: a backup is due (by b): TakeBackup{b}"},
+		"due":                               {house3(snapshot("k", 15*time.Minute)), "keep: a backup is due (by b): TakeBackup{b}"},
+		"not due":                           {house3(snapshot("k", 14*time.Minute)), "keep: all is well (3 of 3 voters healthy)"},
+		"of an older epoch":                 {house3(func(o *Observation) { o.Ledger.Backup = cluster.Known(cluster.Backup{Key: "k", At: o.Now}) }), "keep: a backup is due (by b): TakeBackup{b}"},
+		"dated in the future":               {house3(snapshot("k", -time.Hour)), "keep: a backup is due (by b): TakeBackup{b}"},
+		"tried a moment ago":                {house3(snapshot("k", time.Hour), func(o *Observation) { o.Ledger.BackupTried = o.Now.Add(-time.Second) }), "keep: all is well (3 of 3 voters healthy)"}, // trap 19
+		"tried a while ago":                 {house3(snapshot("k", time.Hour), func(o *Observation) { o.Ledger.BackupTried = o.Now.Add(-2 * time.Minute) }), "keep: a backup is due (by b): TakeBackup{b}"},
+		"tried in the future":               {house3(snapshot("k", time.Hour), func(o *Observation) { o.Ledger.BackupTried = o.Now.Add(time.Hour) }), "keep: a backup is due (by b): TakeBackup{b}"},
+		"backups unread":                    {house3(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "keep: all is well (3 of 3 voters healthy)"},
+		"not ready":                         {house3(snapshot("k", time.Hour), ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "keep: all is well (3 of 3 voters healthy)"},
+		"none wanted":                       {house3(snapshot("k", time.Hour), func(o *Observation) { o.Settings.BackupEvery = 0 }), "keep: all is well (3 of 3 voters healthy)"},
+		"no store":                          {house3(noStore, snapshot("k", time.Hour)), "keep: all is well (3 of 3 voters healthy)"},
+		"by a follower that is well":        {house3(snapshot("k", time.Hour), down("b", 0)), "keep: a backup is due (by c): TakeBackup{c}"},
+		"by a follower whose agent answers": {house3(snapshot("k", time.Hour), silent("b")), "keep: a backup is due (by c): TakeBackup{c}"},
+		"by one that reads well":            {house3(snapshot("k", time.Hour), says("b", func(r *cluster.Report) { r.Etcd.Healthy = false })), "keep: a backup is due (by c): TakeBackup{c}"},
+		"by one that stays":                 {house3(snapshot("k", time.Hour), state("b", cluster.Terminating)), "keep: a backup is due (by c): TakeBackup{c}"},
+		"by the leader at last":             {house3(snapshot("k", time.Hour), silent("b"), silent("c")), "keep: a backup is due (by a): TakeBackup{a}"},
+		"while a newcomer cannot come in":   {house3(size(5), peers("a", "b", "c", "d"), wants("d", cluster.JoinAdd), down("c", time.Hour), snapshot("k", time.Hour)), "keep: a backup is due (by b): TakeBackup{b}"}, // it hid the backups
+	})
+}
