@@ -308,3 +308,30 @@ func TestValidate(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The inner configuration replaces the outer one, protocols included.
+func TestHTTP2IsOffered(t *testing.T) {
+	ca := newCA(t, "ca")
+	files := ca.files(t, leaf{name: "s", hosts: []string{"localhost"}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{TLSConfig: files.Server(), Handler: http.NotFoundHandler()}
+	served := make(chan error, 1)
+	go func() { served <- s.ServeTLS(l, "", "") }()
+	transport := &http.Transport{TLSClientConfig: Files{CA: ca.path, ServerName: "localhost"}.Client(), ForceAttemptHTTP2: true}
+	r, err := (&http.Client{Transport: transport}).Get("https://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Body.Close()
+	if r.ProtoMajor != 2 {
+		t.Error(r.Proto)
+	}
+	transport.CloseIdleConnections()
+	_ = s.Close()
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}
