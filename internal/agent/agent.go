@@ -70,6 +70,7 @@ type Agent struct {
 	published atomic.Pointer[snapshot]
 	work      sync.WaitGroup // exchanges, probes and backups under way
 	abandoned atomic.Bool    // end without touching etcd
+	readOnly  bool           // look, and tell nobody
 
 	mu       sync.Mutex // guards what follows
 	settings plan.Settings
@@ -107,15 +108,7 @@ type snapshot struct {
 // New makes an agent on its data directory: it takes the directory's lock,
 // reads what earlier agents left, and adopts an etcd that runs on it.
 func New(opt Options, parts Parts) (*Agent, error) {
-	a := &Agent{
-		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
-		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir),
-		wake:  make(chan struct{}, 1),
-		heard: map[string]*contact{}, guests: map[string]heardReport{},
-		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
-		metrics: newMetrics(),
-	}
-	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
+	a := newAgent(opt, parts)
 	if err := a.lockDir(opt.DataDir); err != nil {
 		return nil, err
 	}
@@ -125,10 +118,6 @@ func New(opt Options, parts Parts) (*Agent, error) {
 	if err := sweepStaging(opt.DataDir); err != nil {
 		return nil, fmt.Errorf("preparing data-dir: %w", err)
 	}
-	a.book = newOwnBook(opt.DataDir, a)
-	if parts.Store != nil {
-		a.book = newStoreBook(parts.Store, a)
-	}
 	_, err := os.Stat(a.path(leavingFile))
 	a.leaving = err == nil
 	proc, found, err := etcd.Adopt(opt.DataDir, opt.Etcd.DataDir)
@@ -137,9 +126,27 @@ func New(opt Options, parts Parts) (*Agent, error) {
 	}
 	if found {
 		a.log.Info("adopted the etcd that runs here", "pid", proc.PID())
-		a.proc, a.foreign = proc, isForeign(opt, proc)
+		a.proc, a.foreign = proc, isForeign(opt)
 	}
 	return a, nil
+}
+
+// newAgent makes an agent without touching anything.
+func newAgent(opt Options, parts Parts) *Agent {
+	a := &Agent{
+		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
+		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir),
+		wake:  make(chan struct{}, 1),
+		heard: map[string]*contact{}, guests: map[string]heardReport{},
+		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
+		metrics: newMetrics(),
+	}
+	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
+	a.book = newOwnBook(opt.DataDir, a)
+	if parts.Store != nil {
+		a.book = newStoreBook(parts.Store, a)
+	}
+	return a
 }
 
 // Run serves the agent API on ln and keeps the node, until ctx ends; then it

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/durable"
+	"github.com/quorate/quorate/internal/plan"
 )
 
 var dialer = net.Dialer{Timeout: 500 * time.Millisecond}
@@ -132,4 +133,12 @@ func (a *Agent) Leave(_ context.Context, q control.LeaveRequest) error {
 	a.gossipNow()
 	a.poke()
 	return nil
+}
+
+// Reconfigure takes over settings that may change while the agent runs.
+func (a *Agent) Reconfigure(s plan.Settings, r plan.Retention) {
+	a.mu.Lock()
+	a.settings, a.opt.Retention = s, r
+	a.mu.Unlock()
+	a.poke()
 }

@@ -117,7 +117,7 @@ func (a *Agent) agentBeside(peerURL string) string {
 func (a *Agent) exchange(ctx context.Context, agentURL string, c *contact) {
 	call, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	r, err := control.NewClient(agentURL, a.parts.HTTP).Exchange(call, a.published.Load().report)
+	r, err := a.hearFrom(call, agentURL)
 	stranger := false
 	if err != nil && ctx.Err() == nil {
 		stranger = a.parts.Strange(call, c.peerURL) == nil
@@ -135,6 +135,14 @@ func (a *Agent) exchange(ctx context.Context, agentURL string, c *contact) {
 	news := c.at.IsZero() || time.Since(c.at) > reportFresh || matters(c.report, r)
 	c.report, c.at = r, time.Now()
 	a.learn(r, news)
+}
+
+func (a *Agent) hearFrom(ctx context.Context, agentURL string) (cluster.Report, error) {
+	c := control.NewClient(agentURL, a.parts.HTTP)
+	if a.readOnly {
+		return c.Report(ctx)
+	}
+	return c.Exchange(ctx, a.published.Load().report)
 }
 
 // Exchange takes note of a report that another agent has sent us.

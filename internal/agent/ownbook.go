@@ -129,6 +129,10 @@ func equalMembers(a, b []cluster.Member) bool {
 
 // keep makes hearsay durable before it counts.
 func (b *ownBook) keep(name string, v any, then func()) {
+	if b.a.readOnly {
+		then()
+		return
+	}
 	if err := b.save(name, v); err != nil {
 		b.a.log.Warn("keeping what another agent told", "file", name, "error", err)
 		return

@@ -92,13 +92,15 @@ func (a *Agent) lookForForeign(ctx context.Context, o *plan.Observation) {
 		a.foreign = a.answersHere(ctx)
 	}
 	if o.Disk.State != cluster.DiskEmpty {
-		_ = os.Remove(a.path(foreignFile))
+		if !a.readOnly {
+			_ = os.Remove(a.path(foreignFile))
+		}
 		return
 	}
 	if a.proc != nil {
 		return
 	}
-	if a.foreign {
+	if a.foreign && !a.readOnly {
 		_ = os.WriteFile(a.path(foreignFile), []byte("an etcd that quorate did not start has served here, on data elsewhere\n"), 0o600)
 	}
 	if _, err := os.Stat(a.path(foreignFile)); err == nil {
@@ -123,7 +125,7 @@ func (a *Agent) answersHere(ctx context.Context) bool {
 
 // isForeign says that an etcd found on our data directory was not started by
 // quorate: its data has no stamp.
-func isForeign(opt Options, _ *etcd.Process) bool {
+func isForeign(opt Options) bool {
 	_, err := os.Stat(filepath.Join(opt.Etcd.DataDir, etcd.StampFile))
 	return errors.Is(err, os.ErrNotExist)
 }

@@ -157,7 +157,7 @@ func (b *storeBook) fail(err error) {
 
 // probe makes sure, once, that the store honours create-if-absent.
 func (b *storeBook) probe(ctx context.Context) bool {
-	if b.probed {
+	if b.probed || b.a.readOnly {
 		return true
 	}
 	err := b.ledger.Probe(ctx)

@@ -111,17 +111,18 @@ func tlsSettings(c Config) []Setting {
 	return all
 }
 
-// defaults are what quorate sets unless the operator does: the two checks
-// that find a corrupt member, off in etcd and renamed from line to line.
+// defaults are what quorate sets unless the operator does: the check, at each
+// compaction, that finds a corrupt member; off in etcd and renamed from line to
+// line. (The check at the start is left off: it asks every peer first, up to 7 s
+// for each that is down, and so delays the very restart of a whole cluster.)
 func defaults(v Version) []Setting {
-	if !v.Less(Version{3, 6, 0}) {
-		return []Setting{{"feature-gates", "CompactHashCheck=true,InitialCorruptCheck=true"}}
+	switch {
+	case !v.Less(Version{3, 6, 0}):
+		return []Setting{{"feature-gates", "CompactHashCheck=true"}}
+	case !v.Less(Version{3, 5, 5}):
+		return []Setting{{"experimental-compact-hash-check-enabled", "true"}}
 	}
-	all := []Setting{{"experimental-initial-corrupt-check", "true"}}
-	if !v.Less(Version{3, 5, 5}) {
-		all = append(all, Setting{"experimental-compact-hash-check-enabled", "true"})
-	}
-	return all
+	return nil
 }
 
 // given are the settings that the operator makes, as flag or environment.

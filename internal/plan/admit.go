@@ -24,7 +24,7 @@ func admit(o Observation, h house) (Decision, bool) {
 			return do("keep", "a newcomer would replace a dead voter, but the rest would not be a quorum", []any{dead.Label()}), true
 		}
 		return do("keep", "a newcomer replaces a dead voter", []any{j.Name, " for ", dead.Label()}, RemoveMember{dead.ID, dead.Label()}), true
-	case full && !anyDeparts, full && len(h.voters) > o.size():
+	case full && !anyDeparts:
 		return Decision{}, false // a spare
 	case !h.mayAdd():
 		return do("keep", "a newcomer waits: etcd adds none while too few voters are healthy", []any{j.Name}), true

@@ -9,10 +9,10 @@ import (
 
 // Decision is what to do next and why. Without steps it is a wait.
 type Decision struct {
-	Verb   string `json:"verb"`             // wait, found, start, join, keep, recover, …
-	Reason string `json:"reason"`           // one of a fixed set of sentences: a metric's label
-	Detail string `json:"detail,omitempty"` // who or what, this time
-	Steps  []Step `json:"steps,omitempty"`
+	Verb   string // wait, found, start, join, keep, recover, …
+	Reason string // one of a fixed set of sentences: a metric's label
+	Detail string // who or what, this time
+	Steps  []Step
 }
 
 func (d Decision) String() string {

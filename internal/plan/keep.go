@@ -133,7 +133,7 @@ func removeLost(o Observation, h house) (Decision, bool) {
 			return "a voter leaves"
 		case s.departing() && len(h.voters) > o.size():
 			return "a voter departs, and its replacement votes"
-		case s.gone && alone:
+		case s.gone && s.healthy && alone:
 			return "a voter's machine has left the group, and nobody waits to replace it"
 		}
 		return ""
@@ -174,7 +174,7 @@ func successor(o Observation, h house) (standing, bool) {
 func handOver(o Observation, h house) (Decision, bool) {
 	self, _ := h.find(func(s standing) bool { return s.ID == o.Etcd.Value().MemberID })
 	if to, ok := successor(o, h); self.departing() && ok {
-		return do("keep", "the leader's machine departs", nil, TransferLeadership{to.ID, to.Label()}), true
+		return do("keep", "the leader does not stay, and hands over first", nil, TransferLeadership{to.ID, to.Label()}), true
 	}
 	return Decision{}, false
 }

@@ -124,7 +124,7 @@ func holdsEpoch(o Observation, d cluster.Disk) bool {
 // says so, an operator says so, or the source says that the machine is gone and
 // nothing answers at its address.
 func provenLost(o Observation, s suspect) bool {
-	if v := o.Ledger.Verdict; v.Known() && slices.Contains(v.Value().Lost, s.Name) && s.Name != "" {
+	if v := o.Ledger.Verdict; v.Known() && slices.Contains(v.Value().Lost, s.Label()) {
 		return true
 	}
 	for _, r := range o.answers() {

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/control"
+)
+
+// backupCmd takes and lists full snapshots.
+type backupCmd struct {
+	Create backupCreate `cmd:"" help:"Have a follower stream a full snapshot to the store, and wait for it."`
+	List   backupList   `cmd:"" help:"List the backups in the store, newest first."`
+}
+
+type backupCreate struct {
+	config.Target
+	Output string `short:"o" enum:"table,json" default:"table" help:"table or json."`
+}
+
+func (c *backupCreate) Run(ctx context.Context, out io.Writer) error {
+	t := c.Target
+	t.Timeout = max(t.Timeout, 6*time.Hour) // of the agent: a large database takes its time
+	b, err := onAgent(ctx, t, func(ctx context.Context, a *control.Client) (cluster.Backup, error) {
+		return a.Backup(ctx, control.BackupRequest{})
+	})
+	switch {
+	case err != nil:
+		return err
+	case c.Output == "json":
+		return writeJSON(out, b)
+	}
+	printBackups(out, []cluster.Backup{b})
+	return nil
+}
+
+type backupList struct {
+	config.Target
+	Output string `short:"o" enum:"table,json" default:"table" help:"table or json."`
+}
+
+func (c *backupList) Run(ctx context.Context, out io.Writer) error {
+	all, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) ([]cluster.Backup, error) {
+		return a.Backups(ctx)
+	})
+	switch {
+	case err != nil:
+		return err
+	case c.Output == "json":
+		return writeJSON(out, all)
+	}
+	printBackups(out, all)
+	return nil
+}
+
+func printBackups(out io.Writer, all []cluster.Backup) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TAKEN\tEPOCH\tREVISION\tKEYS\tDB\tSTORED\tETCD\tBY\tKEY")
+	for _, b := range all {
+		keys := fmt.Sprint(b.Keys)
+		if b.Keys < 0 {
+			keys = "?"
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", b.At.UTC().Format(time.RFC3339), b.Epoch, b.Revision, keys,
+			bytes(b.Size), bytes(b.StoredSize), b.Etcd, b.By, b.Key)
+	}
+	w.Flush()
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/quorate/quorate/internal/agent"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// explainCmd looks at what `quorate run` would look at, and decides without
+// acting.
+type explainCmd struct {
+	config.Config
+	Output string        `short:"o" enum:"text,json,env,dropin,flags" default:"text" help:"text, json, or for those who run etcd themselves: env, dropin (systemd) or flags."`
+	Look   time.Duration `default:"4s" help:"How long to look for answers of other agents and the store."`
+}
+
+func (c *explainCmd) Run(ctx context.Context, to streams) error {
+	w, err := wire(ctx, c.Config, to.err)
+	if err != nil {
+		return err
+	}
+	e, err := agent.Look(ctx, w.options, w.parts, c.Look)
+	if err != nil {
+		return err
+	}
+	switch c.Output {
+	case "text":
+		printExplanation(to.out, e)
+		return nil
+	case "json":
+		return writeJSON(to.out, e)
+	}
+	start, ok := startOf(e)
+	if !ok {
+		return fmt.Errorf("there is no etcd to configure now: %s", e.Line)
+	}
+	text, err := render(c.Output, etcd.Settings(w.parts.EtcdVer, w.options.Etcd, start))
+	if err == nil {
+		_, err = io.WriteString(to.out, text)
+	}
+	return err
+}
+
+// startOf is the start of etcd that the decision asks for, or that what runs
+// already would need.
+func startOf(e control.Explanation) (etcd.Start, bool) {
+	for _, s := range e.Decision.Steps {
+		if s, ok := s.(plan.StartEtcd); ok {
+			if s.State == "resume" {
+				return etcd.Start{}, true
+			}
+			return etcd.Start{State: s.State, InitialCluster: s.Initial, Token: s.Token}, true
+		}
+	}
+	running := e.Observation.Process.Running && (e.Decision.Verb == "keep" || e.Decision.Verb == "serve")
+	return etcd.Start{}, running
+}
+
+func printExplanation(out io.Writer, e control.Explanation) {
+	fmt.Fprintln(out, e.Line)
+	for _, a := range e.Alternatives {
+		mark := " no"
+		switch {
+		case a.Chosen:
+			mark = "yes"
+		case len(a.Decision.Steps) > 0:
+			mark = "not now"
+		}
+		why := a.Decision.Reason
+		if a.Decision.Detail != "" {
+			why += " (" + a.Decision.Detail + ")"
+		}
+		fmt.Fprintf(out, "  %-34s %-8s %s\n", a.Choice, mark, why)
+	}
+}

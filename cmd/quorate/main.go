@@ -1,0 +1,84 @@
+// Quorate keeps an etcd cluster alive on any group of machines.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+// cli is the whole command line: one file a subcommand.
+type cli struct {
+	Run     runCmd     `cmd:"" help:"Keep this node's etcd: the agent."`
+	Dev     devCmd     `cmd:"" help:"Run a whole cluster on this machine, to try and to break."`
+	Status  statusCmd  `cmd:"" help:"Show the cluster: exit code 0 healthy, 1 degraded, 2 no quorum."`
+	Explain explainCmd `cmd:"" help:"Say what this node would do now, and why nothing else; touches nothing."`
+	Pause   pauseCmd   `cmd:"" help:"Let housekeeping rest for a while."`
+	Resume  resumeCmd  `cmd:"" help:"End a pause."`
+	Recover recoverCmd `cmd:"" help:"Say which members are lost for good, when no quorum can come back."`
+	Leave   leaveCmd   `cmd:"" help:"Remove a node from the cluster for good."`
+	Backup  backupCmd  `cmd:"" help:"Take and list full snapshots."`
+	Etcd    etcdCmd    `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`
+	Version versionCmd `cmd:"" help:"Print the versions of quorate and of the built-in etcd."`
+}
+
+// etcdCmd is only for the help: Main starts etcd before any parsing.
+type etcdCmd struct {
+	Flags []string `arg:"" optional:"" help:"etcd's own flags."`
+}
+
+func main() { os.Exit(Main(os.Args, os.Stdout, os.Stderr)) }
+
+// Main is main with its exit code as a result: 0 done, 2 bad input, else what
+// the subcommand says.
+func Main(args []string, out, errOut io.Writer) int {
+	if len(args) > 1 && args[1] == "etcd" {
+		etcdmain.Main(args[1:]) // ends the process itself
+		return 0
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := dispatch(ctx, args[1:], out, errOut)
+	var code exitWith
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	fmt.Fprintln(errOut, "quorate:", hint(err))
+	return exitCode(err)
+}
+
+func dispatch(ctx context.Context, args []string, out, errOut io.Writer) error {
+	var c cli
+	ended := false
+	k, err := kong.New(&c, kong.Name("quorate"), kong.Description("Keeps an etcd cluster alive on any group of machines."),
+		kong.UsageOnError(), kong.Writers(out, errOut), kong.Exit(func(int) { ended = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)),
+		kong.Bind(streams{out, errOut}))
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := k.Parse(args)
+	switch {
+	case ended: // help was asked for
+		return nil
+	case err != nil:
+		return usage{err}
+	}
+	return parsed.Run()
+}
+
+// streams are where a subcommand writes.
+type streams struct{ out, err io.Writer }

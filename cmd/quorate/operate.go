@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/control"
+)
+
+// pauseCmd takes the maintenance lock.
+type pauseCmd struct {
+	config.Target
+	For    time.Duration `required:"" help:"How long housekeeping rests, such as 1h; at most 168h."`
+	Reason string        `required:"" help:"Why; shown by status and in every decision."`
+}
+
+func (c *pauseCmd) Run(ctx context.Context, out io.Writer) error {
+	l, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (lockLine, error) {
+		l, err := a.Pause(ctx, control.PauseRequest{For: c.For, Reason: c.Reason, Holder: operator()})
+		return lockLine{l.Number, l.Expires}, err
+	})
+	if err == nil {
+		fmt.Fprintf(out, "paused until %s (lock %d)\n", l.expires.Format(time.RFC3339), l.number)
+	}
+	return err
+}
+
+type lockLine struct {
+	number  uint64
+	expires time.Time
+}
+
+// resumeCmd releases it.
+type resumeCmd struct {
+	config.Target
+}
+
+func (c *resumeCmd) Run(ctx context.Context, out io.Writer) error {
+	_, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (struct{}, error) {
+		_, err := a.Resume(ctx)
+		return struct{}{}, err
+	})
+	if err == nil {
+		fmt.Fprintln(out, "resumed")
+	}
+	return err
+}
+
+// leaveCmd removes the asked node from the cluster for good.
+type leaveCmd struct {
+	config.Target
+	Undo bool `help:"Come back: the node joins again as a new member."`
+	Yes  bool `short:"y" help:"Do not ask."`
+}
+
+func (c *leaveCmd) Run(ctx context.Context, out io.Writer) error {
+	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
+		r, err := a.Report(ctx)
+		if err != nil {
+			return err
+		}
+		question := fmt.Sprintf("Remove %s (%s) from cluster %s for good?", r.Name, r.Host, r.Cluster)
+		if !c.Undo && !c.Yes && !confirm(out, question) {
+			return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
+		}
+		if err := a.Leave(ctx, control.LeaveRequest{Undo: c.Undo}); err != nil {
+			return err
+		}
+		if c.Undo {
+			fmt.Fprintf(out, "%s may join again\n", r.Name)
+		} else {
+			fmt.Fprintf(out, "%s has asked to be removed; `quorate status` shows when it is\n", r.Name)
+		}
+		return nil
+	})
+}
+
+// recoverCmd gives an operator's word on what is lost for good.
+type recoverCmd struct {
+	config.Target
+	Lost   []string `help:"Names of members whose disks will never come back." placeholder:"NAME"`
+	Empty  bool     `help:"If nothing can be restored, found an empty cluster: what it held is gone."`
+	Reason string   `help:"Why; kept in the ledger."`
+	Yes    bool     `short:"y" help:"Do not ask."`
+}
+
+func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
+	if len(c.Lost) == 0 && !c.Empty {
+		return usage{fmt.Errorf("lost: name the members whose disks will never come back, or give --empty")}
+	}
+	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
+		s, err := a.Status(ctx)
+		if err != nil {
+			return err
+		}
+		printStatus(out, s)
+		if !c.Yes && !confirm(out, c.question(s)) {
+			return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
+		}
+		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, Reason: c.Reason, By: operator()})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "recorded for epoch %d; the agents go on by themselves: watch `quorate status --watch`\n", v.Epoch)
+		return nil
+	})
+}
+
+// question says what the answer yes would lose.
+func (c *recoverCmd) question(s control.Status) string {
+	var b strings.Builder
+	if len(c.Lost) > 0 {
+		fmt.Fprintf(&b, "These disks will never come back: %s. Should one return, its data is set aside.\n", strings.Join(c.Lost, ", "))
+		fmt.Fprintf(&b, "The survivor with the newest log founds epoch %d; writes that only the lost disks held are gone.\n", s.Epoch+1)
+	}
+	switch {
+	case s.Backup != nil:
+		fmt.Fprintf(&b, "If no disk survived, the backup of %s ago (revision %d) is restored.\n", s.BackupAge.Round(time.Second), s.Backup.Revision)
+	case c.Empty:
+		b.WriteString("If no disk survived and no backup is good, the new cluster is EMPTY.\n")
+	}
+	b.WriteString("Go on?")
+	return b.String()
+}
+
+// confirm asks on the terminal; without one the answer is no.
+func confirm(out io.Writer, question string) bool {
+	fmt.Fprint(out, question, " [y/N] ")
+	line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	line = strings.ToLower(strings.TrimSpace(line))
+	return line == "y" || line == "yes"
+}
+
+func operator() string {
+	name := "operator"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		name += "@" + h
+	}
+	return name
+}

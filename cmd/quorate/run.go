@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/quorate/quorate/internal/agent"
+	"github.com/quorate/quorate/internal/config"
+)
+
+// runCmd is the agent: all wiring, no logic.
+type runCmd struct {
+	config.Config
+}
+
+func (c *runCmd) Run(ctx context.Context, to streams) error {
+	w, err := wire(ctx, c.Config, to.err)
+	if err != nil {
+		return err
+	}
+	ln, err := w.listen()
+	if err != nil {
+		return err
+	}
+	a, err := agent.New(w.options, w.parts)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	go w.reload(ctx, a)
+	return a.Run(ctx, ln)
+}
+
+// listen opens the agent's port, after a look at etcd's own: a port in use is
+// bad input. An etcd that runs here already is to be adopted.
+func (w *wiring) listen() (net.Listener, error) {
+	var problems []error
+	ln, err := net.Listen("tcp", w.address(w.cfg.AgentPort))
+	if err != nil {
+		problems = append(problems, fmt.Errorf("agent-port: %w", err))
+	}
+	if !w.etcdRunsHere() {
+		problems = append(problems, w.taken("client-port", w.cfg.ClientPort), w.taken("peer-port", w.cfg.PeerPort))
+	}
+	if err := allOf(problems); err != nil {
+		if ln != nil {
+			ln.Close()
+		}
+		return nil, usage{err}
+	}
+	if files := w.agentFiles(); !files.Empty() {
+		ln = tlsListener(ln, files)
+	}
+	return ln, nil
+}
+
+func (w *wiring) address(port int) string {
+	return net.JoinHostPort(w.cfg.ListenHost, strconv.Itoa(port))
+}
+
+func (w *wiring) taken(key string, port int) error {
+	ln, err := net.Listen("tcp", w.address(port))
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return ln.Close()
+}

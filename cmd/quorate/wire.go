@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/quorate/quorate/internal/agent"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/peers"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/tlsfiles"
+)
+
+// wiring is an agent's parts, made of its configuration.
+type wiring struct {
+	cfg     config.Config
+	level   *slog.LevelVar
+	options agent.Options
+	parts   agent.Parts
+}
+
+// wire makes the parts. Everything that is wrong with the configuration is
+// said at once; nothing is written.
+func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, error) {
+	debug.SetGCPercent(40) // the agent is small and shares its machine with etcd
+	w := &wiring{cfg: raw.Filled(ctx), level: new(slog.LevelVar)}
+	log := w.logger(errOut)
+	problems := w.cfg.Validate()
+	bin, etcdVersion, err := w.binary(ctx)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	if err := allOf(problems); err != nil {
+		return nil, usage{err}
+	}
+	for _, warning := range w.cfg.Warnings() {
+		log.Warn(warning)
+	}
+	source, err := peers.Open(w.cfg.Peers, w.cfg.Ports())
+	if err != nil {
+		return nil, usage{fmt.Errorf("peers: %w", err)}
+	}
+	var st *store.Store
+	if w.cfg.Store != "" {
+		if st, err = store.Open(ctx, w.cfg.Store, w.cfg.Cluster); err != nil {
+			return nil, usage{fmt.Errorf("store: %w", err)}
+		}
+	}
+	auth, err := w.credentials()
+	if err != nil {
+		return nil, usage{err}
+	}
+	client, peer := etcdFiles(w.cfg.Files()), etcdFiles(w.cfg.PeerFiles())
+	w.options = agent.Options{Settings: settings(w.cfg), Retention: retention(w.cfg), Name: w.cfg.Name, Zone: w.cfg.Zone, Host: w.cfg.Host,
+		AgentPort: w.cfg.AgentPort, DataDir: w.cfg.DataDir, Etcd: etcdConfig(w.cfg), Version: version}
+	w.parts = agent.Parts{Log: log, Source: source, Store: st, Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
+		Dial:    func(endpoint string) *etcd.Client { return etcd.Dial(endpoint, client, auth) },
+		HTTP:    w.httpClient(),
+		Strange: func(ctx context.Context, u string) error { _, err := etcd.ProbePeerPort(ctx, u, peer); return err },
+		Secure:  agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
+	return w, nil
+}
+
+// allOf joins problems; nil entries are none.
+func allOf(problems []error) error { return errors.Join(problems...) }
+
+func (w *wiring) logger(to io.Writer) *slog.Logger {
+	w.level.Set(w.cfg.Level())
+	opts := &slog.HandlerOptions{Level: w.level}
+	if w.cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(to, opts))
+	}
+	return slog.New(slog.NewTextHandler(to, opts))
+}
+
+// binary finds the etcd and asks it whether it knows the operator's flags.
+func (w *wiring) binary(ctx context.Context) (etcd.Binary, etcd.Version, error) {
+	bin := etcd.Binary{Path: w.cfg.Etcd}
+	if w.cfg.BuiltIn() {
+		var err error
+		if bin, err = etcd.BuiltIn(); err != nil {
+			return bin, etcd.Version{}, fmt.Errorf("etcd: %w", err)
+		}
+	}
+	if etcd.CheckExtra(w.cfg.EtcdFlags) != nil {
+		return bin, etcd.Version{}, nil // Validate says so already
+	}
+	if _, err := bin.Check(ctx, nil); err != nil {
+		return bin, etcd.Version{}, fmt.Errorf("etcd: %w", err)
+	}
+	v, err := bin.Check(ctx, w.cfg.EtcdFlags)
+	if err != nil {
+		return bin, v, fmt.Errorf("etcd-flags: %w", err)
+	}
+	return bin, v, nil
+}
+
+func (w *wiring) credentials() (etcd.Credentials, error) {
+	secret, err := w.cfg.Password()
+	return etcd.Credentials{User: w.cfg.EtcdUser, Password: secret.Reveal()}, err
+}
+
+// agentFiles are the certificates of the agent's port: the clients', or where
+// there are none, the members'.
+func (w *wiring) agentFiles() tlsfiles.Files {
+	if files := w.cfg.Files(); !files.Empty() {
+		return files
+	}
+	return w.cfg.PeerFiles()
+}
+
+// httpClient speaks to other agents; no call lasts longer than a backup may.
+func (w *wiring) httpClient() *http.Client {
+	if files := w.agentFiles(); !files.Empty() {
+		return files.HTTPClient(0)
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = nil
+	t.DialContext = (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext
+	t.MaxIdleConnsPerHost, t.IdleConnTimeout = 2, time.Minute
+	return &http.Client{Transport: t}
+}
+
+func tlsListener(ln net.Listener, files tlsfiles.Files) net.Listener {
+	return tls.NewListener(ln, files.Server())
+}
+
+func scheme(files tlsfiles.Files) string {
+	if files.Empty() {
+		return "http"
+	}
+	return "https"
+}
+
+func etcdFiles(f tlsfiles.Files) etcd.TLSFiles {
+	return etcd.TLSFiles{Cert: f.Cert, Key: f.Key, CA: f.CA}
+}
+
+func etcdConfig(c config.Config) etcd.Config {
+	return etcd.Config{Name: c.Name, DataDir: c.EtcdDataDir, ListenHost: c.ListenHost, AdvertiseHost: c.Host,
+		ClientPort: c.ClientPort, PeerPort: c.PeerPort, Client: etcdFiles(c.Files()), Peer: etcdFiles(c.PeerFiles()),
+		ClientCertAuth: c.ClientCertAuth, Extra: c.EtcdFlags, Environ: os.Environ()}
+}
+
+// learnerPatience is how long a learner that shows no sign of life is kept.
+const learnerPatience = time.Minute
+
+func settings(c config.Config) plan.Settings {
+	return plan.Settings{Cluster: c.Cluster, Size: c.Size, Join: c.Join, HasStore: c.Store != "", AutoRecover: c.AutoRecover,
+		FoundingWait: c.FoundingWait, DeadAfter: c.DeadAfter, LearnerPatience: learnerPatience, BackupEvery: c.BackupInterval}
+}
+
+func retention(c config.Config) plan.Retention {
+	return plan.Retention{Last: c.BackupKeep, Hourly: c.BackupKeepHourly, Daily: c.BackupKeepDaily}
+}
+
+// etcdRunsHere says that an etcd answers on the client port: ours from an
+// earlier agent, or one to adopt.
+func (w *wiring) etcdRunsHere() bool {
+	if _, found, err := etcd.Adopt(w.cfg.DataDir, w.cfg.EtcdDataDir); found && err == nil {
+		return true
+	}
+	c := w.parts.Dial(w.parts.Secure.Client + "://" + net.JoinHostPort(w.cfg.Host, fmt.Sprint(w.cfg.ClientPort)))
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err := c.Status(ctx)
+	return err == nil
+}
+
+// reload takes over what may change while the agent runs: on SIGHUP, and when
+// the file has changed.
+func (w *wiring) reload(ctx context.Context, a *agent.Agent) {
+	if w.cfg.File == "" {
+		return
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	last, said := modified(w.cfg.File), ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+		case <-time.After(2 * time.Second):
+			if modified(w.cfg.File) == last {
+				continue
+			}
+		}
+		last = modified(w.cfg.File)
+		next, changed, err := w.cfg.Reload()
+		if err != nil && err.Error() != said {
+			said = err.Error()
+			w.parts.Log.Warn("reloading the configuration", "error", err)
+		}
+		if len(changed) > 0 {
+			w.cfg = next
+			w.level.Set(next.Level())
+			w.parts.Log.Info("configuration reloaded", "changed", changed)
+			a.Reconfigure(settings(next), retention(next))
+		}
+	}
+}
+
+func modified(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
