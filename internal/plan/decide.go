@@ -35,6 +35,8 @@ func Decide(o Observation) Decision {
 		return found(o)
 	case mayStartAsFounder(o):
 		return execute(o)
+	case isFounder(o) && o.Ledger.Mark.Unknown() && !o.quorumAnswers():
+		return wait("the charter names this node, and whether it has started is unread")
 	case o.quorumAnswers():
 		return join(o)
 	}
