@@ -49,16 +49,16 @@ func (n *node) kill() {
 
 func TestHeal(t *testing.T) {
 	r := newRig(t)
-	r.add("a", "127.0.0.11")
-	r.add("b", "127.0.0.12")
-	r.add("c", "127.0.0.13")
+	r.add("a", "127.0.2.11")
+	r.add("b", "127.0.2.12")
+	r.add("c", "127.0.2.13")
 	r.writePeers("a", "b", "c")
 	for _, n := range r.nodes {
 		n.start()
 	}
 	r.wait("all ready", 30*time.Second, r.allReady("a", "b", "c"))
 	r.nodes["c"].lose()
-	r.add("d", "127.0.0.14")
+	r.add("d", "127.0.2.14")
 	r.writePeers("a", "b", "d")
 	began := time.Now()
 	r.nodes["d"].start()
@@ -87,8 +87,8 @@ func TestHeal(t *testing.T) {
 		return ok && r.nodes["d"].agent.Status().Epoch == 2
 	})
 	t.Logf("recovered from a lost majority in %s", time.Since(began))
-	r.add("e", "127.0.0.15")
-	r.add("f", "127.0.0.16")
+	r.add("e", "127.0.2.15")
+	r.add("f", "127.0.2.16")
 	r.writePeers("d", "e", "f")
 	r.nodes["e"].start()
 	r.nodes["f"].start()

@@ -173,9 +173,9 @@ func (r *rig) wait(what string, limit time.Duration, ok func() bool) {
 
 func TestThreeNodesForm(t *testing.T) {
 	r := newRig(t)
-	r.add("a", "127.0.0.11")
-	r.add("b", "127.0.0.12")
-	r.add("c", "127.0.0.13")
+	r.add("a", "127.0.2.11")
+	r.add("b", "127.0.2.12")
+	r.add("c", "127.0.2.13")
 	r.writePeers("a", "b", "c")
 	began := time.Now()
 	for _, n := range r.nodes {
