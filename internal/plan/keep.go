@@ -108,6 +108,8 @@ func tendLearner(o Observation, h house) (Decision, bool) {
 			return evict("a learner's machine is gone")
 		case l.stalled(o) && (inviting || l.Started() || o.Settings.Join != cluster.JoinPrepared):
 			return evict("a learner has stopped getting nearer")
+		case l.caughtUp(o) && o.Settings.HasStore && o.Ledger.Checkpoint.Unknown():
+			return do("keep", "the learner has caught up, but the store's member list is unreadable", []any{l.Label()}), true
 		case l.caughtUp(o):
 			return do("keep", "the learner has caught up", nil, PromoteLearner{l.ID, l.Label()}), true
 		}
