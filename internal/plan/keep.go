@@ -15,15 +15,18 @@ func keep(o Observation) Decision {
 	if d, ok := declare(o, h); ok {
 		return d
 	}
-	if lock := o.Ledger.Lock; lock.Known() && lock.Value().Held(o.Now) {
+	switch lock := o.Ledger.Lock; {
+	case lock.Unknown():
+		return wait("the maintenance lock is unreadable: the membership stays as it is")
+	case lock.Value().Held(o.Now):
 		return do("keep", "housekeeping is paused", []any{lock.Value().Holder, ": ", lock.Value().Reason})
 	}
 	// A rule that can only wait hides none of the later ones: what one of them
 	// does may be what it waits for.
 	resting := Decision{}
-	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, handOver, locked, removeLost, shrink, admit, backUp} {
+	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, handOver, removeLost, shrink, admit, backUp} {
 		switch d, ok := rule(o, h); {
-		case ok && (len(d.Steps) > 0 || d.Verb == "wait"):
+		case ok && len(d.Steps) > 0:
 			return d
 		case ok && resting.Reason == "":
 			resting = d
@@ -33,12 +36,6 @@ func keep(o Observation) Decision {
 		return resting
 	}
 	return steady(o, h)
-}
-
-// locked rests while nobody can tell whether housekeeping is paused: what came
-// before takes no vote away.
-func locked(o Observation, _ house) (Decision, bool) {
-	return wait("the maintenance lock is unreadable: the membership stays as it is"), o.Ledger.Lock.Unknown()
 }
 
 // declare writes what the ledger must know of a cluster that lives.

@@ -59,7 +59,7 @@ func TestRemove(t *testing.T) {
 		"down, the source is down":                {house3(sourceDown, down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"}, // trap 8
 		"down, missing from a mere list":          {house3(peers("a", "b"), listOnly, down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
 		"the source has lost two of three":        {house3(peers("a"), down("b", 0), down("c", 0)), "keep: the peers source has lost more than a minority at once: not believed (1 of 3 voters healthy)"}, // trap 8
-		"the source has lost all":                 {house3(peers()), "keep: the peers source has lost more than a minority at once: not believed (3 of 3 voters healthy)"},                                                                                         // trap 8
+		"the source has lost all":                 {house3(peers()), "keep: the peers source has lost more than a minority at once: not believed (3 of 3 voters healthy)"},                                // trap 8
 		"gone, but well: nobody waits":            {house3(peers("a", "b")), "keep: a voter's machine has left the group, and nobody waits to replace it: RemoveMember{c}"},
 		"gone, but well: one waits":               {house3(peers("a", "b", "d"), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{4 members}, AddLearner{d}"}, // adds before it removes
 		"terminating, but well":                   {house3(state("c", cluster.Terminating)), "keep: all is well (3 of 3 voters healthy)"},

@@ -1,0 +1,373 @@
+package plan
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// violated is the slow, plain judge of a decision: it knows what the world of
+// see_test.go means (names, not guards), and none of plan's own functions but
+// the quorum arithmetic. It returns the first promise that d breaks.
+func violated(o Observation, d Decision) string {
+	if d.Reason == "" || d.Verb == "" {
+		return "a decision without a reason"
+	}
+	if d.Verb == "wait" && len(d.Steps) > 0 {
+		return "a wait that acts"
+	}
+	if o.Disk.State == cluster.DiskUnread && len(d.Steps) > 0 {
+		return "an unread disk is touched"
+	}
+	removals := 0
+	for i, s := range d.Steps {
+		why := ""
+		switch s := s.(type) {
+		case WriteCharter:
+			why = charterBreaks(o, s.Charter)
+		case StartEtcd:
+			why = startBreaks(o, s, d.Steps[:i])
+		case InstallSeed:
+			why = installBreaks(o, s, d.Steps[:i])
+		case SetDataAside:
+			why = asideBreaks(o)
+		case StopEtcd:
+			if o.Process.Foreign || asideBreaks(o) != "" {
+				why = "an etcd is stopped that serves"
+			}
+		case RemoveMember:
+			removals++
+			why = removalBreaks(o, s.ID)
+		case AddLearner:
+			why = additionBreaks(o, s, d.Steps[:i])
+		case PromoteLearner:
+			if m, ok := cluster.ByID(o.Members.Value(), s.ID); !ok || !m.Learner || !m.Started() || !o.Probes[s.ID].Healthy {
+				why = "a learner is promoted that is not fit to vote"
+			}
+		}
+		if why == "" && isPaused(o) && !allowedWhilePaused(o, s) {
+			why = "paused, and yet it acts"
+		}
+		if why != "" {
+			return why
+		}
+	}
+	if removals > 1 {
+		return "two changes at once"
+	}
+	return ""
+}
+
+func isPaused(o Observation) bool { return o.Ledger.Lock.Known() && o.Ledger.Lock.Value().Held(o.Now) }
+
+func allowedWhilePaused(o Observation, s Step) bool {
+	switch s := s.(type) {
+	case RemoveMember, AddLearner, PromoteLearner, UpdateMember, TransferLeadership, TakeBackup:
+		return false
+	case WriteCharter:
+		return s.Charter.Epoch == 1
+	}
+	return true
+}
+
+func charterBreaks(o Observation, c cluster.Charter) string {
+	l := o.Ledger
+	switch {
+	case l.Charter.Unknown():
+		return "a charter over an unread ledger"
+	case l.Charter.Absent():
+		if c.Epoch != 1 {
+			return "a first charter of a later epoch"
+		}
+		if o.Process.Running { // adoption, or a charter that the ledger has lost
+			return ""
+		}
+		for _, r := range o.Reports {
+			if r.Disk.State == cluster.DiskData {
+				return "founded beside data"
+			}
+		}
+		if !o.View.Known() || o.Disk.State != cluster.DiskEmpty {
+			return "founded without a view or with a disk in use"
+		}
+		answers := 1
+		for _, f := range c.Founders {
+			if i := reporter(o, f.Name); i >= 0 && o.Reports[i].Disk.State == cluster.DiskEmpty && f.Name != o.Self.Name {
+				answers++
+			}
+		}
+		if !o.Settings.HasStore && answers < o.Settings.Size || answers < o.Settings.Size/2+1 {
+			return "founded with too few"
+		}
+		return ""
+	case c.Epoch != l.Charter.Value().Epoch+1:
+		return "a charter of a wrong epoch"
+	case l.Lock.Unknown() || isPaused(o):
+		return "a next epoch while paused"
+	case !o.Settings.AutoRecover && !l.Verdict.Known():
+		return "a next epoch that nobody has allowed"
+	}
+	return successionBreaks(o, c)
+}
+
+// successionBreaks holds a next charter against the loss that must precede it:
+// of the last members by name, each is held by somebody who answers, or lost
+// for a reason, or silent; none may be silent, and a majority must be lost.
+func successionBreaks(o Observation, c cluster.Charter) string {
+	if o.Ledger.Checkpoint.Unknown() {
+		return "a next epoch without a member list"
+	}
+	var names []string
+	listed := len(o.Ledger.Checkpoint.Value().Members) > 0
+	for _, m := range o.Ledger.Checkpoint.Value().Members {
+		names = append(names, m.Name)
+	}
+	if !listed {
+		for _, f := range o.Ledger.Charter.Value().Founders {
+			names = append(names, f.Name)
+		}
+	}
+	epoch, alive, kept := o.Ledger.Charter.Value().Epoch, 0, ""
+	var term, index uint64
+	for _, n := range names {
+		holds, is := holdsItsData(o, n, epoch), isLost(o, n, listed, epoch)
+		if !holds && !is {
+			return "a next epoch while " + n + " is silent"
+		}
+		if !holds {
+			continue
+		}
+		alive++
+		if d := diskOfNode(o, n); d.Term > term || d.Term == term && d.Index > index {
+			term, index, kept = d.Term, d.Index, n
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return "a next epoch of a cluster without members"
+	case alive >= len(names)/2+1 && !o.Ledger.Verdict.Known(): // an operator may know better, once all others answer
+		return "a next epoch while a quorum may come back"
+	case alive > 0 && (c.Seed.Kind != cluster.SeedSurvivor || c.Seed.Survivor != kept):
+		return "a next epoch that forgets the newest data, of " + kept
+	case alive == 0 && c.Seed.Kind == cluster.SeedSurvivor:
+		return "a survivor that is none"
+	case c.Seed.Kind == cluster.SeedEmpty && !o.Ledger.Backup.Absent():
+		return "an empty epoch, and there may be a backup"
+	case c.Seed.Kind == cluster.SeedEmpty && !o.Ledger.Verdict.Value().Empty && !(o.Ledger.Ready.Absent() && o.Ledger.Charter.Value().Seed.Kind == cluster.SeedEmpty):
+		return "an empty epoch over one that lived"
+	}
+	return ""
+}
+
+func diskOfNode(o Observation, name string) cluster.Disk {
+	if name == o.Self.Name {
+		return o.Disk
+	}
+	if i := reporter(o, name); i >= 0 {
+		return o.Reports[i].Disk
+	}
+	return cluster.Disk{}
+}
+
+func reporter(o Observation, name string) int {
+	return slices.IndexFunc(o.Reports, func(r cluster.Report) bool { return r.Name == name })
+}
+
+func holdsItsData(o Observation, name string, epoch cluster.Epoch) bool {
+	d := diskOfNode(o, name)
+	return d.State == cluster.DiskData && (d.Stamp != nil && d.Stamp.Epoch == epoch || d.Stamp == nil && d.ClusterID == o.Ledger.Charter.Value().Seed.ClusterID)
+}
+
+// isLost is evidence: a machine that says so, an operator, or a source.
+func isLost(o Observation, name string, listed bool, epoch cluster.Epoch) bool {
+	if slices.Contains(o.Ledger.Verdict.Value().Lost, name) {
+		return true
+	}
+	if name == o.Self.Name {
+		known := o.Ledger.Mark.Known() && o.Ledger.Mark.Value().DiskID != o.Disk.ID
+		spent := slices.Contains(o.Disk.Spent, "e"+itoa(epoch))
+		kind := o.Ledger.Charter.Value().Seed.Kind
+		seeded := kind == cluster.SeedAdopted || kind == cluster.SeedSurvivor
+		founder := slices.ContainsFunc(o.Ledger.Charter.Value().Founders, func(f cluster.Founder) bool { return f.Name == name })
+		published := slices.ContainsFunc(o.Ledger.Checkpoint.Value().Members, func(m cluster.Member) bool { return m.Name == name && len(m.ClientURLs) > 0 })
+		return o.Disk.State == cluster.DiskEmpty && !o.Process.Running && (known || spent || seeded || !founder || published) ||
+			o.Disk.State == cluster.DiskData && o.Disk.MemberID != id(name)
+	}
+	if i := reporter(o, name); i >= 0 {
+		r := o.Reports[i]
+		return r.Disk.State != cluster.DiskUnread && (listed && slices.Contains(r.Disowns, id(name)) || !listed && r.Lost >= epoch)
+	}
+	if slices.Contains(o.Strangers, at(name)) || !o.View.Known() || !o.View.Value().Authoritative {
+		return false
+	}
+	p, in := o.View.Value().Peer(name)
+	return !in || p.State == cluster.Terminated
+}
+
+func startBreaks(o Observation, s StartEtcd, before []Step) string {
+	switch {
+	case o.Process.Running:
+		return "two etcds"
+	case s.State == "resume" && o.Disk.State != cluster.DiskData:
+		return "a resume without data"
+	case s.State != "resume" && o.Disk.State != cluster.DiskEmpty:
+		return "a first start on a disk that is not empty"
+	case s.State == "resume" && o.Ledger.Charter.Known() && o.Disk.Stamp != nil && o.Disk.Epoch() < o.Ledger.Charter.Value().Epoch:
+		return "data of an epoch that is over is served"
+	case s.State != "resume" && (o.Self.Leaving || slices.Contains(o.Disk.Spent, s.Spends) || s.Spends == ""):
+		return "a spent identity"
+	case s.State == "new":
+		return foundingBreaks(o, s.Charter.Epoch, before)
+	}
+	return ""
+}
+
+func installBreaks(o Observation, s InstallSeed, before []Step) string {
+	if o.Staged != s.Epoch || s.Spends == "" {
+		return "a seed that is not there"
+	}
+	if o.Disk.State == cluster.DiskEmpty {
+		return foundingBreaks(o, s.Epoch, before)
+	}
+	return ""
+}
+
+func foundingBreaks(o Observation, e cluster.Epoch, before []Step) string {
+	c := o.Ledger.Charter
+	isFounder := slices.ContainsFunc(c.Value().Founders, func(f cluster.Founder) bool { return f.Name == o.Self.Name && f.PeerURL == o.Self.PeerURL })
+	switch {
+	case !c.Known() || c.Value().Epoch != e || !isFounder:
+		return "a founder without a charter"
+	case o.Ledger.Mark.Unknown(), o.Ledger.Mark.Known() && o.Ledger.Mark.Value().DiskID != o.Disk.ID:
+		return "a founder that may have voted on another disk"
+	case !slices.ContainsFunc(before, func(s Step) bool { return s == WriteStartedMark{e} }):
+		return "a founder that starts without a mark"
+	}
+	replaced := false
+	for _, r := range o.Reports {
+		if r.Keeper && r.Etcd.Healthy && slices.ContainsFunc(r.Members, func(m cluster.Member) bool { return m.Listens(o.Self.PeerURL) && len(m.ClientURLs) == 0 }) {
+			return ""
+		}
+		replaced = replaced || r.Keeper && r.Etcd.Healthy
+	}
+	if replaced {
+		return "a founder that has been replaced"
+	}
+	return ""
+}
+
+// asideBreaks: only a newer epoch, or a living cluster's list, ends our data.
+func asideBreaks(o Observation) string {
+	if o.Disk.State != cluster.DiskData {
+		return "nothing to set aside"
+	}
+	if o.Ledger.Charter.Known() && o.Disk.Stamp != nil && o.Ledger.Charter.Value().Epoch > o.Disk.Stamp.Epoch {
+		return ""
+	}
+	for _, r := range o.Reports {
+		if r.Keeper && r.Etcd.Healthy && r.Etcd.ClusterID == o.Disk.ClusterID && r.Etcd.Term >= o.Disk.Term {
+			if _, in := cluster.ByID(r.Members, o.Disk.MemberID); !in {
+				return ""
+			}
+		}
+	}
+	return "data is set aside that nothing proves to be over"
+}
+
+func removalBreaks(o Observation, mid cluster.MemberID) string {
+	m, ok := cluster.ByID(o.Members.Value(), mid)
+	if !ok || mid == o.Etcd.Value().MemberID {
+		return "a removal of nobody, or of the leader"
+	}
+	if m.Learner {
+		return ""
+	}
+	voters, healthyAfter := 0, 0
+	for _, v := range o.Members.Value() {
+		if v.Learner {
+			continue
+		}
+		voters++
+		if v.ID != mid && (v.ID == o.Etcd.Value().MemberID || o.Probes[v.ID].Healthy) {
+			healthyAfter++
+		}
+	}
+	if voters < 2 || healthyAfter < (voters-1)/2+1 {
+		return "a removal that breaks the quorum"
+	}
+	p, in := o.View.Value().Peer(m.Name)
+	goes := o.View.Known() && (in && (p.State == cluster.Terminating || p.State == cluster.Terminated) || !in && o.View.Value().Authoritative)
+	i := reporter(o, m.Name)
+	leaves := i >= 0 && o.Reports[i].Leaving
+	shrinks := o.Settings.Size > 0 && voters > o.Settings.Size
+	disowned := slices.ContainsFunc(o.Reports, func(r cluster.Report) bool { return slices.Contains(r.Disowns, mid) })
+	waits := slices.ContainsFunc(o.Reports, func(r cluster.Report) bool { return r.Joining })
+	unfit := !o.Probes[mid].UnhealthySince.IsZero() && o.Now.Sub(o.Probes[mid].UnhealthySince) >= o.Settings.DeadAfter
+	switch {
+	case o.Probes[mid].Healthy && !goes && !leaves && !shrinks:
+		return "a healthy voter is removed"
+	case !o.Probes[mid].Healthy && !goes && !leaves && !shrinks && !disowned && !(waits && unfit):
+		return "a voter is removed, and nothing proves that it is lost"
+	}
+	if !o.Probes[mid].Healthy || leaves || shrinks || in {
+		return ""
+	}
+	return massLoss(o, voters)
+}
+
+// massLoss: an answer that has lost more than a minority is not believed.
+func massLoss(o Observation, voters int) string {
+	missing := 0
+	for _, v := range o.Members.Value() {
+		if _, in := o.View.Value().Peer(v.Name); !in && !v.Learner {
+			missing++
+		}
+	}
+	if missing > (voters-1)/2 {
+		return "a source is believed that has lost a majority"
+	}
+	return ""
+}
+
+func additionBreaks(o Observation, s AddLearner, before []Step) string {
+	voters, healthy := 0, 0
+	for _, m := range o.Members.Value() {
+		if m.Learner {
+			return "two learners"
+		}
+		if m.Listens(s.PeerURL) {
+			return "an address twice"
+		}
+		voters++
+		if m.ID == o.Etcd.Value().MemberID || o.Probes[m.ID].Healthy {
+			healthy++
+		}
+	}
+	p, in := o.View.Value().Peer(s.Name)
+	switch {
+	case voters > 1 && healthy < (voters+1)/2+1:
+		return "an addition that breaks the quorum"
+	case !o.View.Known() || !in && o.View.Value().Authoritative || in && (p.State == cluster.Terminating || p.State == cluster.Terminated):
+		return "a newcomer that does not belong here"
+	case len(before) == 0:
+		return "a newcomer that the checkpoint lacks"
+	}
+	return ""
+}
+
+// stride samples n observations; the mutants and -short take a thin sample.
+func stride(n int) int {
+	want := 300_000
+	if *all {
+		return 1
+	}
+	if testing.Short() {
+		want = 40_000
+	}
+	s := max(1, n/want)
+	for s > 1 && (s%2 == 0 || s%3 == 0 || s%5 == 0 || s%7 == 0) {
+		s++
+	}
+	return s
+}
