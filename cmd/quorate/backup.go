@@ -67,7 +67,7 @@ func printBackups(out io.Writer, all []cluster.Backup) {
 			keys = "?"
 		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", b.At.UTC().Format(time.RFC3339), b.Epoch, b.Revision, keys,
-			bytes(b.Size), bytes(b.StoredSize), b.Etcd, b.By, b.Key)
+			size(b.Size), size(b.StoredSize), b.Etcd, b.By, b.Key)
 	}
 	w.Flush()
 }

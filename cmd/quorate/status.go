@@ -98,7 +98,7 @@ func printStatus(out io.Writer, s control.Status) {
 		fmt.Fprint(out, "  can lose none")
 	}
 	if s.Backup != nil {
-		fmt.Fprintf(out, "  last backup %s ago (revision %d, %s)", s.BackupAge.Round(time.Second), s.Backup.Revision, bytes(s.Backup.StoredSize))
+		fmt.Fprintf(out, "  last backup %s ago (revision %d, %s)", s.BackupAge.Round(time.Second), s.Backup.Revision, size(s.Backup.StoredSize))
 	} else {
 		fmt.Fprint(out, "  no backup")
 	}
@@ -113,7 +113,7 @@ func printStatus(out io.Writer, s control.Status) {
 		if n.Error != "" {
 			doing += " [" + n.Error + "]"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Role, health(n), n.Lag, bytes(n.DBSize), orDash(n.Etcd), doing)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Role, health(n), n.Lag, size(n.DBSize), orDash(n.Etcd), doing)
 	}
 	w.Flush()
 }
@@ -132,8 +132,8 @@ func orDash(s string) string {
 	return s
 }
 
-// bytes is a size for people.
-func bytes(n int64) string {
+// size is a number of bytes for people.
+func size(n int64) string {
 	switch {
 	case n <= 0:
 		return "-"

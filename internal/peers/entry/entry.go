@@ -127,6 +127,9 @@ func Unique(peers []cluster.Peer) error {
 	for _, p := range peers {
 		claim("name "+p.Name, p.Name)
 		claim("id "+p.ID, p.Name)
+		if p.State == cluster.Terminated {
+			continue // a new machine may have its address
+		}
 		for _, port := range ports(p) {
 			claim("address "+net.JoinHostPort(strings.ToLower(p.Host), strconv.Itoa(port.number)), p.Name)
 		}

@@ -18,6 +18,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -63,9 +64,12 @@ func (s *Source) View(ctx context.Context) (cluster.View, error) {
 	if err := ctx.Err(); err != nil {
 		return cluster.View{}, err
 	}
-	data, err := steady(s.path)
+	data, at, err := steady(s.path)
 	if err != nil {
 		return cluster.View{}, fmt.Errorf("reading peers: %w", err)
+	}
+	if cut(data) && time.Since(at) < settled {
+		return cluster.View{}, fmt.Errorf("reading peers from %s: no newline at the end of the last line, and written a moment ago: half written?", s.path)
 	}
 	peers, err := parse(data, s.ports)
 	if err != nil {
@@ -76,37 +80,47 @@ func (s *Source) View(ctx context.Context) (cluster.View, error) {
 
 // steady is the content of a file that nobody touched meanwhile: the open file
 // is still the one at path, and size and time of change are as before.
-func steady(path string) ([]byte, error) {
+func steady(path string) ([]byte, time.Time, error) {
 	before, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, time.Time{}, err
 	case !before.Mode().IsRegular(): // opening a pipe would wait for a writer
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, time.Time{}, fmt.Errorf("%s is not a regular file", path)
 	case before.Size() > limit:
-		return nil, fmt.Errorf("%s has %d bytes: want %d at most", path, before.Size(), limit)
+		return nil, time.Time{}, fmt.Errorf("%s has %d bytes: want %d at most", path, before.Size(), limit)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	opened, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	after, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	if !same(before, opened) || !same(before, after) || int64(len(data)) != before.Size() {
-		return nil, fmt.Errorf("%s changed while it was read", path)
+		return nil, time.Time{}, fmt.Errorf("%s changed while it was read", path)
 	}
-	return data, nil
+	return data, before.ModTime(), nil
+}
+
+// settled is how long a file whose last line has no end must rest: a writer
+// may be in the middle of it, and "127.0.0.1" become "127.0.0.12".
+const settled = 3 * time.Second
+
+// cut says that the last line has no end.
+func cut(data []byte) bool {
+	text := bytes.TrimRight(data, " \t")
+	return len(text) > 0 && text[len(text)-1] != '\n' && text[len(text)-1] != ']'
 }
 
 func same(a, b os.FileInfo) bool {
