@@ -1,12 +1,44 @@
 # Everything that a target needs, it installs itself; Go is enough, and for
-# some tests Python 3.
+# the S3 tests Python 3.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BIN     := bin/quorate
+TOOLS   := $(CURDIR)/.tools
 
-.PHONY: build dev
+.PHONY: build dev test lint sim bench long clean
+
 build: ## one static binary, etcd built in
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/quorate
 
-dev: build ## a 3-member cluster on this machine
+dev: build ## a 3-member cluster on this machine; Ctrl-C stops it, the data stays
 	$(BIN) dev
+
+# Packages run one after the other: their real processes share loopback hosts.
+test: ## everything that must be true, with real etcd processes (under 15 minutes on two cores)
+	$(GO) test -race -shuffle=on -timeout 20m -p 1 ./...
+
+long: ## the tests that repeat what `make test` does a few times
+	QUORATE_LONG=1 $(GO) test -timeout 90m -p 1 -v -run 'Long|Subsets' ./cmd/quorate
+
+sim: ## 100,000 simulated schedules
+	$(GO) test ./internal/clustertest -run TestSim -timeout 60m -v -sim.schedules=100000
+
+bench: build ## ratios against raw etcd, in one run
+	$(GO) test ./internal/bench -run '^$$' -bench . -benchtime 1x -timeout 60m -v
+
+# staticcheck and govulncheck are built from their modules into .tools.
+lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck ## gofmt, vet, staticcheck, architecture, known vulnerabilities
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+	$(GO) test ./internal/arch
+	@.ci/govulncheck $(TOOLS)/govulncheck
+
+$(TOOLS)/staticcheck:
+	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+$(TOOLS)/govulncheck:
+	GOBIN=$(TOOLS) $(GO) install golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+clean:
+	rm -rf bin .tools

@@ -42,6 +42,9 @@ type Report struct {
 	Invitations map[MemberID]string `json:"invitations,omitempty"`
 	// Members is the keeper's linearizable member list.
 	Members []Member `json:"members,omitempty"`
+	// Local is the member list in this node's own data, as its etcd last told it
+	// without asking anyone: it may be old, and it is there without a quorum.
+	Local []Member `json:"local,omitempty"`
 
 	ViewHash string   `json:"view_hash,omitempty"` // of the peers it sees, for founding without a store
 	Grant    *Charter `json:"grant,omitempty"`     // the proposal that it has granted and persisted

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// startAll runs the agents of these hosts.
+func startAll(hosts ...*host) {
+	for _, h := range hosts {
+		h.start()
+	}
+}
+
+// wipeAll ends these hosts, all agents before the first etcd, and loses their
+// disks.
+func wipeAll(hosts ...*host) {
+	for _, h := range hosts {
+		h.killAgent()
+	}
+	for _, h := range hosts {
+		h.wipe()
+	}
+}
+
+// does runs the program and wants exit code 0.
+func (r *rig) does(args ...string) string {
+	r.t.Helper()
+	out, errOut, code := r.quorate(args...)
+	if code != 0 {
+		r.t.Fatalf("quorate %s: exit code %d\n%s%s", strings.Join(args, " "), code, out, errOut)
+	}
+	return out
+}
+
+// agentFlag names the host's agent to a command.
+func (h *host) agentFlag() string { return "--agent=" + h.addr + ":2378" }
+
+// backup takes one by the command line.
+func (r *rig) backup(h *host) cluster.Backup {
+	r.t.Helper()
+	return parsed[cluster.Backup](r.t, r.does("backup", "create", h.agentFlag(), "-o", "json"))
+}
+
+func parsed[T any](t testing.TB, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return v
+}
+
+// storePath is where the directory store keeps an object of the cluster.
+func (r *rig) storePath(key string) string { return filepath.Join(r.dir, "store", "test", key) }
+
+// charter is the one that the host's agent lives by.
+func (h *host) charter() cluster.Charter {
+	h.r.t.Helper()
+	r, err := h.report()
+	must(h.r.t, err)
+	if r.Charter == nil {
+		h.r.t.Fatalf("%s knows no charter", h.name)
+	}
+	return *r.Charter
+}
+
+// inEpoch wants these hosts to live by the charter of that epoch.
+func (r *rig) inEpoch(want cluster.Epoch, names ...string) cluster.Charter {
+	r.t.Helper()
+	var c cluster.Charter
+	for _, n := range names {
+		if c = r.nodes[n].charter(); c.Epoch != want {
+			r.t.Fatalf("%s lives in epoch %d, want %d", n, c.Epoch, want)
+		}
+	}
+	return c
+}
+
+// log is what the host's agents have logged so far.
+func (h *host) log() string {
+	h.r.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(h.r.dir, h.name+".log"))
+	must(h.r.t, err)
+	return string(raw)
+}
+
+// logs waits until the host's agent has logged text.
+func (h *host) logs(limit time.Duration, text string) {
+	h.r.t.Helper()
+	h.r.eventually(limit, h.name+" logs "+text, func() error {
+		if !strings.Contains(h.log(), text) {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+}
+
+// holds waits until the host's agent has decided so n times in a row of
+// rounds, which proves more than a pause: it had the chance to do otherwise.
+func (h *host) holds(limit time.Duration, reason string, n float64) {
+	h.r.t.Helper()
+	h.says(limit, reason)
+	first := h.rounds(reason)
+	h.r.eventually(limit, fmt.Sprintf("%s stays with %q", h.name, reason), func() error {
+		if done := h.rounds(reason) - first; done < n {
+			return fmt.Errorf("%v rounds", done)
+		}
+		return nil
+	})
+}
+
+// rounds counts the host's decisions with that reason.
+func (h *host) rounds(reason string) float64 {
+	n := 0.0
+	for _, line := range strings.Split(h.metrics(), "\n") {
+		if strings.HasPrefix(line, "quorate_decisions_total") && strings.Contains(line, reason) {
+			v, _ := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+			n += v
+		}
+	}
+	return n
+}
+
+func (h *host) metrics() string {
+	h.r.t.Helper()
+	text := ""
+	h.r.eventually(10*time.Second, "metrics of "+h.name, func() error {
+		resp, err := http.Get(h.url(2378) + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		var b strings.Builder
+		if _, err := bufio.NewReader(resp.Body).WriteTo(&b); err != nil {
+			return err
+		}
+		text = b.String()
+		return nil
+	})
+	return text
+}
+
+// peersLine is one entry of the peers file.
+func (h *host) peersLine(state string) string {
+	return fmt.Sprintf("- {name: %s, host: %s, state: %s}\n", h.name, h.addr, state)
+}
+
+// listStates writes the peers file, name=state.
+func (r *rig) listStates(entries ...string) {
+	r.t.Helper()
+	text := ""
+	for _, e := range entries {
+		name, state, _ := strings.Cut(e, "=")
+		if state == "" {
+			state = "running"
+		}
+		text += r.nodes[name].peersLine(state)
+	}
+	r.writePeers(text)
+}
+
+// writeMany puts n keys, each acknowledged.
+func (r *rig) writeMany(c *clientv3.Client, prefix string, n int) {
+	r.t.Helper()
+	for i := range n {
+		r.put(c, fmt.Sprintf("%s%03d", prefix, i), strconv.Itoa(i))
+	}
+}
+
+// wantMany wants all that writeMany has put.
+func (r *rig) wantMany(c *clientv3.Client, prefix string, n int) {
+	r.t.Helper()
+	r.eventually(20*time.Second, fmt.Sprintf("%d keys %s…", n, prefix), func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		got, err := c.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err == nil && got.Count != int64(n) {
+			err = fmt.Errorf("%d are there", got.Count)
+		}
+		return err
+	})
+}
