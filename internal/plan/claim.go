@@ -26,7 +26,7 @@ func Claim(o Observation) Claims {
 	if founderLost(o) {
 		c.Lost = o.epoch()
 	}
-	if o.Process.SeedFails >= seedTries {
+	if seedFailing(o) {
 		c.SeedFailed = o.epoch()
 	}
 	_, unplaced := notOurPlace(o)
@@ -72,7 +72,12 @@ func unborn(o Observation, m cluster.Member) bool {
 // founderSpent says that this node will never again start as a founder of the
 // epoch in force.
 func founderSpent(o Observation) bool {
-	return founderLost(o) || o.Process.SeedFails >= seedTries && o.Staged != o.epoch()
+	return founderLost(o) || seedFailing(o)
+}
+
+// seedFailing says that this node cannot restore the seed of the epoch in force.
+func seedFailing(o Observation) bool {
+	return o.Process.SeedFails >= seedTries && o.Staged != o.epoch()
 }
 
 // founderLost says that this node was a founder of the epoch in force, and that
@@ -114,7 +119,9 @@ func disowned(o Observation) []cluster.MemberID {
 	return ids
 }
 
-// knownMembers is the best member list at hand: the keeper's, else the store's.
+// knownMembers is the best member list at hand: the keeper's, else the store's
+// and those in the others' own data. An old list does no harm: what we do not
+// hold, and never will, we may disown whoever still lists it.
 func (o Observation) knownMembers() ([]cluster.Member, map[cluster.MemberID]string) {
 	if o.Members.Known() && o.Process.Running {
 		return o.Members.Value(), o.Invitations
@@ -122,7 +129,13 @@ func (o Observation) knownMembers() ([]cluster.Member, map[cluster.MemberID]stri
 	if k, found, _ := o.keeper(); found {
 		return k.Members, k.Invitations
 	}
-	return o.Ledger.Checkpoint.Value().Members, nil
+	members := slices.Clone(o.Ledger.Checkpoint.Value().Members)
+	for _, r := range o.Reports {
+		if r.Cluster == o.Settings.Cluster && r.Disk.State == cluster.DiskData && holdsEpoch(o, r.Disk) {
+			members = append(members, r.Local...)
+		}
+	}
+	return members, nil
 }
 
 // invited says that m is an unstarted entry made for this very disk.

@@ -146,7 +146,7 @@ func successionBreaks(o Observation, c cluster.Charter) string {
 	switch {
 	case len(names) == 0:
 		return "a next epoch of a cluster without members"
-	case alive >= len(names)/2+1 && !o.Ledger.Verdict.Known(): // an operator may know better, once all others answer
+	case alive >= len(names)/2+1:
 		return "a next epoch while a quorum may come back"
 	case alive > 0 && (c.Seed.Kind != cluster.SeedSurvivor || c.Seed.Survivor != kept):
 		return "a next epoch that forgets the newest data, of " + kept

@@ -24,6 +24,7 @@ func TestJoin(t *testing.T) {
 		"two clusters answer":                       {dee(leads("b", abc...), leads("c", abc...), says("c", func(r *cluster.Report) { r.Etcd.ClusterID = 5 })), "refuse: two clusters answer: end one of them"},
 		"the keeper of the newest term counts":      {dee(leads("b", abc...), leads("c", voters("c", "a")...), says("c", func(r *cluster.Report) { r.Etcd.Term = 6 })), "wait: the keeper has been asked for an entry (keeper c)"},
 		"an old keeper of an older term does not":   {dee(leads("b", abc...), leads("c", voters("c", "a")...), says("c", func(r *cluster.Report) { r.Etcd.Term = 4 })), "wait: the cluster is full: standing by as a spare (3 voters of 3)"},
+		"a keeper of another charter":               {dee(leads("b", abc...), refounded), "wait: the keeper does not live by the charter that we have read (b)"},
 		"full: a spare":                             {dee(leads("b", abc...)), "wait: the cluster is full: standing by as a spare (3 voters of 3)"},
 		"room: asked":                               {dee(leads("b", voters("a", "b")...)), "wait: the keeper has been asked for an entry (keeper b)"},
 		"no limit: asked":                           {dee(size(0), leads("b", abc...)), "wait: the keeper has been asked for an entry (keeper b)"}, // trap 14

@@ -277,6 +277,7 @@ func leads(name string, members ...cluster.Member) opt {
 	return and(holds(name, 1, 5, 100), says(name, func(r *cluster.Report) {
 		r.Keeper, r.Members = true, members
 		r.Etcd.Healthy, r.Etcd.Term = true, 5
+		r.Charter = &r.Disk.Stamp.Charter
 	}))
 }
 
