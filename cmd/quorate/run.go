@@ -30,6 +30,7 @@ func (c *runCmd) Run(ctx context.Context, to streams) error {
 		return err
 	}
 	go w.reload(ctx, a)
+	go trim(ctx)
 	return a.Run(ctx, ln)
 }
 
