@@ -27,8 +27,9 @@ type Disk struct {
 	Index uint64 `json:"index,omitempty"`
 
 	// Spent are the identities under which this disk has started an etcd:
-	// "e<epoch>" as a founder and a member id (hexadecimal) as a joiner. A
-	// spent identity is never used again on an empty disk.
+	// "e<epoch>" as a founder and a member id (hexadecimal) as a joiner; also the
+	// member ids whose data it has held, and those that it has disowned. A spent
+	// identity is never used again on an empty disk.
 	Spent []string `json:"spent,omitempty"`
 }
 

@@ -29,7 +29,8 @@ type Report struct {
 	// SeedFailed is the epoch whose seed this founder could not restore.
 	SeedFailed Epoch `json:"seed_failed,omitempty"`
 	// Disowns are members that list this node's peer URL or name, and whose data
-	// this disk does not hold and never will. Never taken back.
+	// this disk does not hold and never will. Never taken back: before the report
+	// goes out, the agent records them on its disk as Spent.
 	Disowns []MemberID `json:"disowns,omitempty"`
 
 	Join    JoinStrategy `json:"join,omitempty"`

@@ -23,12 +23,22 @@ func (w *World) becomesWell() {
 			}
 		}
 		why := w.notWell()
+		if w.profile.adopts && w.truth.epoch == 0 && why == "no leader" {
+			w.logf("what quorate has not adopted it does not recover")
+			w.reasons["end: a foreign cluster died before it was adopted"]++
+			return
+		}
+		if w.now-spoken > patience/2 {
+			w.logf("not well: %s", why)
+		}
 		switch {
 		case why == "" && w.truth.acks > acks:
 			w.logf("all is well")
 			return
 		case w.now-spoken > patience/3 && w.needsOperator():
 			w.operate()
+			spoken = w.now
+		case w.now-spoken > patience/3 && (w.profile.join == cluster.JoinPrepared || !w.source.authoritative) && w.tidy():
 			spoken = w.now
 		case w.now-spoken > patience:
 			w.fail("not well %s after the faults ended: %s; %s", w.now-start, why, w.doing())
@@ -122,7 +132,7 @@ func (w *World) needsOperator() bool {
 	if !w.source.authoritative && w.vacated() {
 		return true
 	}
-	return !w.settings.HasStore || !w.settings.AutoRecover || !restorable || w.profile.damagedBackups > 0
+	return w.profile.adopts || w.profile.join == cluster.JoinPrepared || !w.settings.HasStore || !w.settings.AutoRecover || !restorable || w.profile.damagedBackups > 0
 }
 
 // vacated says that a lost member's address is nobody's now: a list that proves
@@ -134,18 +144,45 @@ func (w *World) vacated() bool {
 	if c.Seed.Kind == cluster.SeedAdopted {
 		id = c.Seed.ClusterID
 	}
-	return slices.ContainsFunc(w.lastMembers(c, id), func(x cluster.Member) bool {
+	all := append(slices.Clone(w.lastMembers(c, id)), w.store.checkpoints[w.truth.epoch].Members...)
+	return slices.ContainsFunc(all, func(x cluster.Member) bool {
 		return slices.Contains(names, x.Label()) && !slices.ContainsFunc(w.live, func(m *machine) bool { return x.Listens(m.peerURL()) })
 	})
+}
+
+// silentToo are others that some agent waits for, and whose data nobody has: of
+// an older list, or founders.
+func (w *World) silentToo() []string {
+	var names []string
+	for _, m := range w.live {
+		l := m.agent.ledger
+		known := slices.Clone(l.Checkpoint.Value().Members)
+		for _, f := range l.Charter.Value().Founders {
+			known = append(known, cluster.Member{Name: f.Name, PeerURLs: []string{f.PeerURL}})
+		}
+		for _, x := range known {
+			if !slices.ContainsFunc(w.live, func(m *machine) bool { return m.name == x.Name && m.disk.data != nil }) {
+				names = append(names, x.Label())
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // operate gives the operator's true verdict.
 func (w *World) operate() {
 	names, _ := w.lostMajority()
+	names = append(names, w.silentToo()...)
 	_, restorable := w.store.newestBackup(true)
 	v := cluster.Verdict{Epoch: w.truth.epoch, Lost: names, Empty: !restorable, By: "operator", Reason: "test", At: zeroTime.Add(w.now)}
 	w.logf("OPERATOR: recover: lost %v, empty %v; %s", names, v.Empty, w.doing())
 	w.reasons["operator: recover"]++
+	for _, m := range w.live {
+		if m.etcd != nil && m.etcd.foreign {
+			m.etcd = nil // quorate has asked to stop it
+		}
+	}
 	if w.settings.HasStore {
 		w.store.verdicts[v.Epoch] = v
 		return
@@ -154,6 +191,25 @@ func (w *World) operate() {
 		m.disk.verdict = &v
 		return
 	}
+}
+
+// tidy is an operator who removes, by hand, an entry whose disk nobody has any
+// more: a static list never proves it, and strategy prepared waits for it.
+func (w *World) tidy() bool {
+	for _, p := range w.procs() {
+		if !p.leads || !w.quorumReached(p) {
+			continue
+		}
+		for _, x := range p.d.conf.members {
+			if w.holder(p.d.cluster, x.ID) == nil {
+				_, err := w.changeMembers(p, change{op: "remove", id: x.ID})
+				w.logf("OPERATOR: removes member %s: %v", x.Label(), err)
+				w.reasons["operator: member remove"]++
+				return err == nil
+			}
+		}
+	}
+	return false
 }
 
 // prepare is the operator of strategy prepared: one entry for one machine.

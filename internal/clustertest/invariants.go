@@ -257,8 +257,9 @@ func (w *World) operatorSaysEmpty(e cluster.Epoch) bool {
 }
 
 // onFirstCharter checks that no data is there to be founded over. Without a
-// store, and with every disk gone, nobody is left who could know that there was
-// a cluster: a new one is founded, and nothing is owed.
+// store, or of one that quorate has not adopted yet, and with every disk gone,
+// nobody is left who could know that there was a cluster: a new one is founded,
+// and nothing is owed.
 func (w *World) onFirstCharter(c cluster.Charter) {
 	if c.Seed.Kind == cluster.SeedAdopted {
 		if w.truth.clusters[c.Seed.ClusterID] == nil {
@@ -271,7 +272,7 @@ func (w *World) onFirstCharter(c cluster.Charter) {
 			w.fail("charter 1 founds an empty cluster, and %s holds data", m.name)
 		}
 	}
-	if !w.settings.HasStore {
+	if !w.settings.HasStore || w.profile.adopts {
 		w.truth.must = map[int]bool{}
 		clear(w.truth.epochs)
 		w.truth.epoch = 1

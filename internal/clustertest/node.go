@@ -33,6 +33,8 @@ type agent struct {
 	unhealthySince time.Time
 	backupTried    time.Time
 	seedFails      int
+	local          []cluster.Member // the list in its own data
+	localOf        int              // which data
 	seedEpoch      cluster.Epoch
 }
 
@@ -116,6 +118,9 @@ func (w *World) observe(m *machine) plan.Observation {
 	w.observeEtcd(m, &o)
 	w.observeView(m, &o)
 	w.hear(m, &o)
+	if d := m.disk.data; d != nil && d.serial == a.localOf {
+		o.Local = a.local
+	}
 	if w.settings.HasStore {
 		w.readLedger(m, o.Etcd.Value().Healthy)
 	} else {
@@ -134,6 +139,9 @@ func (m *machine) diskFact() cluster.Disk {
 	if x := m.disk.data; x != nil {
 		d.State, d.Stamp, d.ClusterID, d.MemberID = cluster.DiskData, x.stamp, x.cluster, x.member
 		d.Term, d.Index = x.lastTerm(), uint64(len(x.log))
+		if id := x.member.String(); !slices.Contains(m.disk.spent, id) {
+			m.disk.spent = append(slices.Clone(m.disk.spent), id) // what a disk has held, it has spent
+		}
 	}
 	return d
 }
@@ -187,6 +195,9 @@ func (w *World) observeEtcd(m *machine, o *plan.Observation) {
 		w.probe(m, o)
 	}
 	o.Invitations = a.invitations
+	if len(p.d.conf.members) > 0 && !w.chance(w.faults.reportLost) {
+		a.local, a.localOf = p.d.conf.members, p.d.serial
+	}
 }
 
 // probe is the keeper's own look at each member's etcd.
@@ -252,9 +263,14 @@ func (w *World) hear(m *machine, o *plan.Observation) {
 // reportOf is what m's agent tells the others.
 func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
 	c := plan.Claim(o)
+	for _, id := range c.Disowns {
+		if !slices.Contains(m.disk.spent, id.String()) {
+			m.disk.spent = append(slices.Clone(m.disk.spent), id.String()) // never taken back
+		}
+	}
 	r := &cluster.Report{Cluster: o.Settings.Cluster, Name: m.name, PeerID: m.id, Host: m.host, Zone: m.zone, PeerURL: m.peerURL(),
 		At: o.Now, Launched: m.launched, Disk: o.Disk, Etcd: o.Etcd.Value(), Lost: c.Lost, SeedFailed: c.SeedFailed,
-		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved}
+		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved, Local: o.Local}
 	r.Etcd.Running, r.Etcd.Foreign = o.Process.Running, o.Process.Foreign
 	if o.Ledger.Charter.Known() {
 		v := o.Ledger.Charter.Value()

@@ -193,4 +193,20 @@ func (w *World) heal() {
 		}
 	}
 	w.recordSource()
+	if n := len(w.store.locks); n > 0 {
+		w.store.locks = append(w.store.locks, cluster.Lock{Number: uint64(n + 1), Holder: "operator", Released: true})
+	}
+	w.settings.Size = min(w.settings.Size, len(w.live))
+	stay := 0
+	for _, m := range w.live {
+		if !m.leaving {
+			stay++
+		}
+	}
+	for _, m := range w.live {
+		if m.leaving && (stay < w.settings.Size || w.truth.epoch == 0 || m.disk.data == nil) {
+			m.leaving = false
+			stay++
+		}
+	}
 }

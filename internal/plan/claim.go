@@ -87,6 +87,8 @@ func founderLost(o Observation) bool {
 	switch {
 	case !isFounder(o) || o.Disk.State != cluster.DiskEmpty:
 		return false
+	case o.Process.Running: // its etcd is starting, and will write its log yet
+		return false
 	case m.Known() && m.Value().DiskID != o.Disk.ID:
 		return true
 	case o.Staged == c.Epoch: // a complete seed that has never been started from

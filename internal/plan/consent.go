@@ -47,10 +47,11 @@ func consent(o Observation) Decision {
 }
 
 // withdrawn says that the proposal's author can no longer complete it: it has
-// itself bound itself to another one, for good.
+// bound itself to another one, for good, or it has lost the disk on which it had
+// granted its own, as a report shows that it made later.
 func withdrawn(o Observation, g cluster.Charter) bool {
 	return slices.ContainsFunc(o.Reports, func(r cluster.Report) bool {
-		return r.Name == g.By && r.Grant != nil && r.Grant.Nonce != g.Nonce
+		return r.Name == g.By && (r.Grant != nil && r.Grant.Nonce != g.Nonce || r.Grant == nil && r.At.After(g.At))
 	})
 }
 

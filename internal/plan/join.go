@@ -20,6 +20,9 @@ func join(o Observation) Decision {
 	if d, no := notOurPlace(o); no && !guest(o) {
 		return d
 	}
+	if c := o.Ledger.Charter.Value(); k.Charter != nil && k.Charter.Nonce != c.Nonce || k.Disk.Stamp != nil && k.Disk.Stamp.Charter.Nonce != c.Nonce {
+		return wait("the keeper does not live by the charter that we have read", k.Name)
+	}
 	var old *cluster.Member
 	for _, m := range k.Members {
 		switch {

@@ -29,9 +29,12 @@ type Observation struct {
 	Etcd           cluster.Fact[cluster.EtcdState] `json:"etcd"` // of our own etcd
 	UnhealthySince time.Time                       `json:"unhealthy_since,omitzero"`
 	// Members is the linearizable member list: our own etcd's, if it is the leader's.
-	Members     cluster.Fact[[]cluster.Member] `json:"members"`
-	Probes      map[cluster.MemberID]Probe     `json:"probes,omitempty"`
-	Invitations map[cluster.MemberID]string    `json:"invitations,omitempty"`
+	Members cluster.Fact[[]cluster.Member] `json:"members"`
+	// Local is the member list in our own data, as our etcd last told it: it may
+	// be old, and it is there without a quorum. Nil: not known.
+	Local       []cluster.Member            `json:"local,omitempty"`
+	Probes      map[cluster.MemberID]Probe  `json:"probes,omitempty"`
+	Invitations map[cluster.MemberID]string `json:"invitations,omitempty"`
 }
 
 // Settings are the operator's wishes.
@@ -69,7 +72,9 @@ type Process struct {
 type Ledger struct {
 	// Unfit says why the store must not be trusted with a charter: it ignores
 	// create-if-absent.
-	Unfit      string                            `json:"unfit,omitempty"`
+	Unfit string `json:"unfit,omitempty"`
+	// Asking says that the first reading since this agent's start is under way.
+	Asking     bool                              `json:"asking,omitempty"`
 	Charter    cluster.Fact[cluster.Charter]     `json:"charter"`    // the newest
 	Mark       cluster.Fact[cluster.StartedMark] `json:"mark"`       // ours, in that charter's epoch
 	Ready      cluster.Fact[cluster.ReadyMark]   `json:"ready"`      // of that charter's epoch
@@ -131,7 +136,7 @@ func (o Observation) peer() (cluster.Peer, bool) {
 // me is this node as the others see it, for counting itself among them.
 func (o Observation) me() cluster.Report {
 	c := Claim(o)
-	return cluster.Report{Cluster: o.Settings.Cluster, Name: o.Self.Name, PeerURL: o.Self.PeerURL, Disk: o.Disk,
+	return cluster.Report{Cluster: o.Settings.Cluster, Name: o.Self.Name, PeerURL: o.Self.PeerURL, Disk: o.Disk, Local: o.Local,
 		Lost: c.Lost, SeedFailed: c.SeedFailed, Disowns: c.Disowns, Moved: c.Moved, Leaving: o.Self.Leaving}
 }
 

@@ -25,7 +25,7 @@ func recovery(o Observation) Decision {
 		return wait("a quorum lives")
 	case lock.Unknown():
 		return wait("no quorum answers, and the maintenance lock is unreadable")
-	case lock.Known() && lock.Value().Held(o.Now):
+	case lock.Value().Held(o.Now):
 		return wait("no quorum answers, and housekeeping is paused", lock.Value().Holder, ": ", lock.Value().Reason)
 	case !o.Settings.AutoRecover && !verdict:
 		return refuse("no quorum answers, and automatic recovery is off: use `quorate recover`")
@@ -57,133 +57,10 @@ func missingNames(silent []string, survivors []cluster.Report) string {
 	return "all that are left answer"
 }
 
-// suspect is a last known member, or a founder before anyone knew its id.
-type suspect struct {
-	cluster.Member
-	founder bool // only the charter speaks of it
-}
-
-// census sorts the last known members into the lost, the silent and those that
-// answer with their data.
-func census(o Observation) (voters, lost int, silent []string, survivors []cluster.Report) {
-	for _, s := range suspects(o) {
-		if !s.Learner {
-			voters++
-		}
-		if r, ok := holder(o, s); ok {
-			survivors = append(survivors, r)
-			continue
-		}
-		switch {
-		case !provenLost(o, s):
-			silent = append(silent, s.Label())
-		case !s.Learner:
-			lost++
-		}
-	}
-	return voters, lost, silent, survivors
-}
-
-func suspects(o Observation) []suspect {
-	var out []suspect
-	for _, m := range o.Ledger.Checkpoint.Value().Members {
-		out = append(out, suspect{Member: m})
-	}
-	if len(out) > 0 {
-		return out
-	}
-	for _, f := range o.Ledger.Charter.Value().Founders {
-		out = append(out, suspect{Member: cluster.Member{Name: f.Name, PeerURLs: []string{f.PeerURL}}, founder: true})
-	}
-	return out
-}
-
-// holder is the answering node that holds the suspect's data of this epoch.
-func holder(o Observation, s suspect) (cluster.Report, bool) {
-	for _, r := range o.answers() {
-		if r.Disk.State != cluster.DiskData || !holdsEpoch(o, r.Disk) {
-			continue
-		}
-		if s.ID != 0 && r.Disk.MemberID == s.ID || s.ID == 0 && (r.Name == s.Name || s.Listens(r.PeerURL)) {
-			return r, true
-		}
-	}
-	return cluster.Report{}, false
-}
-
-// holdsEpoch says that the data is of the epoch in force: by its stamp or,
-// where quorate has not stamped it yet, as the adopted cluster's.
-func holdsEpoch(o Observation, d cluster.Disk) bool {
-	if d.Stamp != nil {
-		return d.Stamp.Epoch == o.epoch()
-	}
-	return d.ClusterID == o.Ledger.Charter.Value().Seed.ClusterID
-}
-
-// provenLost says that the suspect's disk will never come back: its own machine
-// says so, an operator says so, or the source says that the machine is gone and
-// nothing answers at its address.
-func provenLost(o Observation, s suspect) bool {
-	if v := o.Ledger.Verdict; v.Known() && slices.Contains(v.Value().Lost, s.Label()) {
-		return true
-	}
-	for _, r := range o.answers() {
-		switch {
-		case s.ID != 0 && r.Disk.MemberID == s.ID:
-			return false
-		case s.Name != "" && s.Name != r.Name:
-			// Another machine at its address knows nothing of its disk.
-		case s.ID != 0 && slices.Contains(r.Disowns, s.ID):
-			return true
-		case !s.Listens(r.PeerURL):
-		case s.founder && (r.Lost >= o.epoch() || r.SeedFailed >= o.epoch() && o.Ledger.Ready.Absent()):
-			return true
-		case s.ID == 0 && !s.founder && r.Disk.State == cluster.DiskEmpty:
-			return true // its entry was never made: a newcomer that has not started
-		default:
-			return false // something answers there that does not say it is lost
-		}
-	}
-	return goneFromSource(o, s.Member) && !slices.ContainsFunc(s.PeerURLs, func(u string) bool { return slices.Contains(o.Strangers, u) })
-}
-
-// goneFromSource says that a source which can prove it says that the member's
-// machine is gone. A peer of the same name at another address, or of another
-// name at the same address, may be the same machine with its data: it must say
-// what it holds before we conclude.
-func goneFromSource(o Observation, m cluster.Member) bool {
-	v := o.View.Value()
-	if !o.View.Known() || !v.Authoritative {
-		return false
-	}
-	for _, p := range v.Peers {
-		u := p.PeerURL(o.Self.Scheme)
-		here, same := m.Listens(u), m.Name != "" && p.Name == m.Name
-		switch {
-		case p.State == cluster.Terminated || !here && !same:
-		case here && (same || m.Name == ""):
-			return false
-		case !holdsAnother(o, u, m.ID):
-			return false
-		}
-	}
-	return true
-}
-
-// holdsAnother says that the agent at that address answers for its disk, and
-// that it is not the member's.
-func holdsAnother(o Observation, peerURL string, id cluster.MemberID) bool {
-	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool {
-		return r.PeerURL == peerURL && r.Disk.State != cluster.DiskUnread && r.Disk.MemberID != id
-	})
-}
-
 // survive makes the survivor with the newest log the only founder of the next
 // epoch: by last raft term, then index, as raft itself elects.
 func survive(o Observation, survivors []cluster.Report) Decision {
-	best := slices.MaxFunc(survivors, func(a, b cluster.Report) int {
-		return cmp.Or(cmp.Compare(a.Disk.Term, b.Disk.Term), cmp.Compare(a.Disk.Index, b.Disk.Index), cmp.Compare(b.Name, a.Name))
-	})
+	best := slices.MaxFunc(survivors, compareLogs)
 	if best.Name != o.Self.Name || best.PeerURL != o.Self.PeerURL {
 		return wait("the survivor with the newest log founds the next epoch", best.Name)
 	}

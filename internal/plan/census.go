@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// suspect is a last known member, or a founder before anyone knew its id.
+type suspect struct {
+	cluster.Member
+	founder bool // only the charter speaks of it
+}
+
+// census sorts the last known members into the lost, the silent and those that
+// answer with their data. Who votes, the newest survivor's own data says, if it
+// can: the store's list lacks a change that the store did not take. Whoever
+// either list names must answer or be lost.
+func census(o Observation) (voters, lost int, silent []string, survivors []cluster.Report) {
+	for _, s := range suspects(o) {
+		if !s.Learner {
+			voters++
+		}
+		r, holds := holder(o, s)
+		if holds {
+			survivors = append(survivors, r) // its log counts, even if an operator gives up its vote
+		}
+		switch {
+		case holds && !namedLost(o, s):
+		case !holds && !provenLost(o, s):
+			silent = append(silent, s.Label())
+		case !s.Learner:
+			lost++
+		}
+	}
+	return voters, lost, silent, survivors
+}
+
+// suspects are the voters and learners of the newest survivor's own list, and
+// whoever else the store's list or, without one, the charter names: without a
+// vote, if that survivor knows better.
+func suspects(o Observation) []suspect {
+	var kept, out []suspect
+	for _, m := range o.Ledger.Checkpoint.Value().Members {
+		kept = append(kept, suspect{Member: m})
+	}
+	if len(kept) == 0 {
+		for _, f := range o.Ledger.Charter.Value().Founders {
+			kept = append(kept, suspect{Member: cluster.Member{Name: f.Name, PeerURLs: []string{f.PeerURL}}, founder: true})
+		}
+	}
+	newest, ok := newestHolder(o)
+	if !ok || len(newest.Local) == 0 {
+		return kept
+	}
+	for _, m := range newest.Local {
+		out = append(out, suspect{Member: m})
+	}
+	for _, s := range kept {
+		if !slices.ContainsFunc(newest.Local, func(m cluster.Member) bool { return isSame(s, m) }) {
+			s.Learner = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// isSame says that the store's, or the charter's, s is the member m.
+func isSame(s suspect, m cluster.Member) bool {
+	if s.founder {
+		return s.Name == m.Name || slices.ContainsFunc(m.PeerURLs, s.Listens)
+	}
+	return s.ID == m.ID || s.ID == 0 && slices.ContainsFunc(m.PeerURLs, s.Listens)
+}
+
+// newestHolder is, of all that answer with data of this epoch, the one with the
+// newest log.
+func newestHolder(o Observation) (newest cluster.Report, found bool) {
+	for _, r := range o.answers() {
+		if r.Disk.State != cluster.DiskData || !holdsEpoch(o, r.Disk) {
+			continue
+		}
+		if !found || compareLogs(r, newest) > 0 {
+			newest, found = r, true
+		}
+	}
+	return newest, found
+}
+
+// compareLogs orders data as raft elects: by last term, then index.
+func compareLogs(a, b cluster.Report) int {
+	return cmp.Or(cmp.Compare(a.Disk.Term, b.Disk.Term), cmp.Compare(a.Disk.Index, b.Disk.Index), cmp.Compare(b.Name, a.Name))
+}
+
+// holder is the answering node that holds the suspect's data of this epoch.
+func holder(o Observation, s suspect) (cluster.Report, bool) {
+	for _, r := range o.answers() {
+		if r.Disk.State != cluster.DiskData || !holdsEpoch(o, r.Disk) {
+			continue
+		}
+		if s.ID != 0 && r.Disk.MemberID == s.ID || s.ID == 0 && (r.Name == s.Name || s.Listens(r.PeerURL)) {
+			return r, true
+		}
+	}
+	return cluster.Report{}, false
+}
+
+// holdsEpoch says that the data is of the epoch in force: by its stamp or,
+// where quorate has not stamped it yet, as the adopted cluster's.
+func holdsEpoch(o Observation, d cluster.Disk) bool {
+	if d.Stamp != nil {
+		return d.Stamp.Epoch == o.epoch()
+	}
+	return d.ClusterID == o.Ledger.Charter.Value().Seed.ClusterID
+}
+
+// namedLost says that an operator has given the suspect up, by name or, for an
+// entry without a name, by peer URL.
+func namedLost(o Observation, s suspect) bool {
+	return slices.Contains(o.Ledger.Verdict.Value().Lost, s.Label())
+}
+
+// provenLost says that the suspect's disk will never come back: its own machine
+// says so, an operator says so, or the source says that the machine is gone and
+// nothing answers at its address.
+func provenLost(o Observation, s suspect) bool {
+	if namedLost(o, s) {
+		return true
+	}
+	for _, r := range o.answers() {
+		switch {
+		case s.ID != 0 && r.Disk.MemberID == s.ID:
+			return false
+		case s.Name != "" && s.Name != r.Name:
+			// Another machine at its address knows nothing of its disk.
+		case s.ID != 0 && slices.Contains(r.Disowns, s.ID):
+			return true
+		case !s.Listens(r.PeerURL):
+		case s.founder && (r.Lost >= o.epoch() || r.SeedFailed >= o.epoch() && o.Ledger.Ready.Absent()):
+			return true
+		case s.ID == 0 && !s.founder && r.Disk.State == cluster.DiskEmpty:
+			return true // its entry was never made: a newcomer that has not started
+		default:
+			return false // something answers there that does not say it is lost
+		}
+	}
+	return goneFromSource(o, s.Member) && !slices.ContainsFunc(s.PeerURLs, func(u string) bool { return slices.Contains(o.Strangers, u) })
+}
+
+// goneFromSource says that a source which can prove it says that the member's
+// machine is gone. A peer of the same name at another address, or of another
+// name at the same address, may be the same machine with its data: it must say
+// what it holds before we conclude.
+func goneFromSource(o Observation, m cluster.Member) bool {
+	v := o.View.Value()
+	if !o.View.Known() || !v.Authoritative {
+		return false
+	}
+	for _, p := range v.Peers {
+		u := p.PeerURL(o.Self.Scheme)
+		here, same := m.Listens(u), m.Name != "" && p.Name == m.Name
+		switch {
+		case p.State == cluster.Terminated || !here && !same:
+		case here && (same || m.Name == ""):
+			return false
+		case !holdsAnother(o, u, m.ID):
+			return false
+		}
+	}
+	return true
+}
+
+// holdsAnother says that the agent at that address answers for its disk, and
+// that it is not the member's.
+func holdsAnother(o Observation, peerURL string, id cluster.MemberID) bool {
+	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool {
+		return r.PeerURL == peerURL && (r.Disk.State == cluster.DiskEmpty || r.Disk.State != cluster.DiskUnread && r.Disk.MemberID != id)
+	})
+}
