@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 // rig is a group of hosts on loopback addresses: real agents, real etcd, the
 // standard ports, a peers file and a directory store.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	flags []string // of every node
 	nodes map[string]*host
@@ -68,7 +68,7 @@ type host struct {
 	ended chan struct{}
 }
 
-func newRig(t *testing.T, flags ...string) *rig {
+func newRig(t testing.TB, flags ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), nodes: map[string]*host{}}
 	r.flags = append([]string{"--founding-wait", "4s", "--dead-after", "6s", "--backup-interval", "0"}, flags...)
@@ -362,7 +362,11 @@ func (r *rig) end() {
 	}
 	for _, h := range r.nodes {
 		h.await(10 * time.Second)
-		h.killEtcd()
+		// Its ports are the next test's.
+		for deadline := time.Now().Add(10 * time.Second); h.etcdPID() != 0 && time.Now().Before(deadline); {
+			h.killEtcd()
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 	for _, h := range r.nodes {
 		if r.t.Failed() {
