@@ -17,6 +17,7 @@ func TestClaim(t *testing.T) {
 		"a founder whose mark is unread":          {see(charter(1, "a", "b", "c"), unknownMark, checkpoint(abc...)), "{Lost:0 SeedFailed:0 Disowns:[a] Joining:true Moved:false}"},
 		"a founder that has lost its disk":        {see(charter(1, "a", "b", "c"), mark("x"), checkpoint(abc...)), "{Lost:1 SeedFailed:0 Disowns:[a] Joining:true Moved:false}"},
 		"a founder, wiped beside a kept disk id":  {see(charter(1, "a", "b", "c"), spent("e1"), checkpoint(abc...)), "{Lost:1 SeedFailed:0 Disowns:[a] Joining:true Moved:false}"},
+		"a founder whose etcd is starting":        {see(charter(1, "a", "b", "c"), spent("e1"), running), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"}, // five starting founders were once proven lost
 		"a founder, its own unstarted entry":      {see(charter(1, "a", "b", "c"), checkpoint(unpublished("a"), voter("b"))), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},
 		"a founder that leaves says nothing":      {see(charter(1, "a", "b", "c"), leaving, checkpoint(unpublished("a"), voter("b"))), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},
 		"a founder, a started entry":              {see(charter(1, "a", "b", "c"), checkpoint(abc...)), "{Lost:0 SeedFailed:0 Disowns:[a] Joining:true Moved:false}"},
