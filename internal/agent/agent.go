@@ -180,32 +180,38 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-func (a *Agent) loop(ctx, work context.Context, failed <-chan error) error {
+func (a *Agent) loop(ctx, work context.Context, broken <-chan error) error {
 	for {
-		progress := a.round(work, true)
-		pace := a.pace()
-		if progress {
+		progress, failed := a.round(work, true)
+		pace, wake := a.pace(), a.wake
+		switch {
+		case progress:
 			pace = 0
+		case failed: // what etcd or the store refuses now, it will refuse a millisecond later
+			pace, wake = max(pace, retryPause), nil
 		}
 		timer := time.NewTimer(pace)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
-		case err := <-failed:
+		case err := <-broken:
 			timer.Stop()
 			return err
 		case <-timer.C:
-		case <-a.wake:
+		case <-wake:
 		case <-a.procDone():
 		}
 		timer.Stop()
 	}
 }
 
-// round is observe → decide → act. It says whether a step was taken, so that
-// the next round may look again at once.
-func (a *Agent) round(ctx context.Context, mayAct bool) (progress bool) {
+// retryPause parts a step that failed from the next round, whatever news comes.
+const retryPause = 500 * time.Millisecond
+
+// round is observe → decide → act. It says whether all steps were taken, so
+// that the next round may look again at once, or whether one has failed.
+func (a *Agent) round(ctx context.Context, mayAct bool) (progress, failed bool) {
 	began := time.Now()
 	o := a.observe(ctx)
 	d := plan.Decide(o)
@@ -214,16 +220,16 @@ func (a *Agent) round(ctx context.Context, mayAct bool) (progress bool) {
 	a.gossip(ctx, o)
 	a.probe(ctx, o)
 	if !mayAct || len(d.Steps) == 0 {
-		return false
+		return false, false
 	}
 	err := a.act(ctx, o, d)
 	if err != nil {
 		a.setError(err)
 		a.log.Warn("step failed", "reason", d.Reason, "error", err)
-		return false
+		return false, true
 	}
 	a.setError(nil)
-	return true
+	return true, false
 }
 
 // setError keeps the last failed step in view until a step succeeds.
