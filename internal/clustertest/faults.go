@@ -43,6 +43,7 @@ var allFaults = []fault{
 
 // strike lets one fault happen.
 func (w *World) strike() {
+	w.struck = w.now
 	total := 0
 	for _, f := range allFaults {
 		total += f.weight

@@ -127,7 +127,8 @@ func (w *World) onChange(p *proc, before conf, ch change) {
 	if p.d.applied > inc.confAt {
 		inc.conf, inc.confAt = p.d.conf, p.d.applied
 	}
-	if !p.leads || ch.at != w.now || ch.op != "promote" && ch.op != "remove" {
+	// What breaks between the keeper's last look and the change is not our act.
+	if !p.leads || ch.at != w.now || w.now-w.struck <= actFresh || ch.op != "promote" && ch.op != "remove" {
 		return
 	}
 	was, is := before.voters(), p.d.conf.voters()

@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ type agent struct {
 	next     time.Duration
 	steps    []plan.Step
 	decision plan.Decision
+	observed time.Duration // when it last looked
 	settings plan.Settings
 
 	heard  map[int]heard // by machine
@@ -68,7 +70,10 @@ func (w *World) agentRound(m *machine) {
 			return
 		}
 		w.acts++
-		err := w.act(m, s)
+		err := errTooLate
+		if w.now-a.observed <= actFresh || !changesMembers(s) {
+			err = w.act(m, s)
+		}
 		if err != nil {
 			w.logf("%s: %s: %v", m.name, s, err)
 			a.steps = nil
@@ -82,6 +87,7 @@ func (w *World) agentRound(m *machine) {
 		return
 	}
 	w.rounds++
+	a.observed = w.now
 	o := w.observe(m)
 	d := plan.Decide(o)
 	w.reasons[d.Verb+": "+d.Reason]++
@@ -100,6 +106,20 @@ func (w *World) agentRound(m *machine) {
 		a.frozen = w.chance(0.5)
 		w.logf("%s: agent is held up until %.2fs, answering %v", m.name, a.next.Seconds(), !a.frozen)
 	}
+}
+
+// actFresh is how old an observation may be when a change of the membership is
+// made on it: an agent that slept in between looks again.
+const actFresh = 5 * time.Second
+
+var errTooLate = errors.New("the observation is too old to act on")
+
+func changesMembers(s plan.Step) bool {
+	switch s.(type) {
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership:
+		return true
+	}
+	return false
 }
 
 func (w *World) agentEnds(m *machine) { m.agent = nil }

@@ -80,4 +80,50 @@ func report(t *testing.T, results <-chan Result) {
 	for _, k := range names {
 		t.Log(fmt.Sprintf("%9d  %s", reasons[k], k))
 	}
+	if played >= 1000 {
+		covered(t, reasons)
+	}
+}
+
+// covered fails if the schedules never came to what they are there to prove.
+func covered(t *testing.T, reasons map[string]int) {
+	for _, want := range []string{
+		"found: the ledger is empty, and enough empty peers answer",
+		"found: every peer has granted our proposal",
+		"found: the charter names this node",
+		"found: the charter seeds from a backup",
+		"found: the seed is complete",
+		"start: the data is usable",
+		"join: an entry awaits this disk",
+		"adopt: this cluster runs and has no charter",
+		"adopt: the data is of the adopted cluster",
+		"fence: a newer epoch is in force",
+		"rejoin: this member has been removed from the cluster",
+		"recover: a majority is proven lost, and this survivor's log is the newest",
+		"recover: this disk seeds the new epoch",
+		"recover: every disk of the epoch is proven lost",
+		"refuse: every disk is lost and nothing can be restored: use `quorate recover --empty`",
+		"refuse: no quorum answers, and automatic recovery is off: use `quorate recover`",
+		"wait: a silent member may hold the newest data",
+		"wait: a quorum of the last members may come back",
+		"wait: a silent peer may know of a cluster",
+		"wait: the cluster is full: standing by as a spare",
+		"keep: a newcomer joins",
+		"keep: a newcomer replaces a dead voter",
+		"keep: the learner has caught up",
+		"keep: a learner's disk is lost",
+		"keep: a voter's disk is lost",
+		"keep: a voter's machine is gone",
+		"keep: a voter leaves",
+		"keep: a member has moved, with its data",
+		"keep: more voters than wanted",
+		"keep: a backup is due",
+		"keep: housekeeping is paused",
+		"keep: all is well",
+		"operator: recover",
+	} {
+		if reasons[want] == 0 {
+			t.Errorf("no schedule came to %q", want)
+		}
+	}
 }

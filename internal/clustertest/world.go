@@ -54,6 +54,7 @@ type World struct {
 	store    store
 
 	truth     truth
+	struck    time.Duration // when a fault last hit
 	nextWrite int
 	serials   int
 	acts      int

@@ -47,10 +47,15 @@ func consent(o Observation) Decision {
 }
 
 // withdrawn says that the proposal's author can no longer complete it: it has
-// bound itself to another one, for good, or it has lost the disk on which it had
-// granted its own, as a report shows that it made later.
+// bound itself to another one, for good; or it has lost the disk on which it had
+// granted its own, as a report shows that it made later; or its machine is gone,
+// as a source says that can prove it, and nobody has heard of a charter.
 func withdrawn(o Observation, g cluster.Charter) bool {
-	return slices.ContainsFunc(o.Reports, func(r cluster.Report) bool {
+	author := cluster.Member{Name: g.By}
+	if f, ok := g.Founder(g.By); ok {
+		author.PeerURLs = []string{f.PeerURL}
+	}
+	return goneFromSource(o, author) || slices.ContainsFunc(o.Reports, func(r cluster.Report) bool {
 		return r.Name == g.By && (r.Grant != nil && r.Grant.Nonce != g.Nonce || r.Grant == nil && r.At.After(g.At))
 	})
 }
