@@ -86,6 +86,7 @@ type Agent struct {
 	// Of the loop alone.
 	proc       *etcd.Process
 	foreign    bool
+	local      []cluster.Member // the member list in our own data
 	own        *etcd.Client
 	launch     launchState
 	unhealthy  time.Time

@@ -40,6 +40,10 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 		a.launch.sawData = true
 	}
 	a.observeEtcd(ctx, &o)
+	if o.Disk.State != cluster.DiskData {
+		a.local = nil
+	}
+	o.Local = a.local
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -76,6 +80,7 @@ func (a *Agent) observeEtcd(ctx context.Context, o *plan.Observation) {
 		return
 	}
 	s, members, err := a.askOwn(ctx)
+	a.keepLocal(ctx, s, members)
 	switch {
 	case err != nil && s.MemberID == 0:
 		o.Etcd = cluster.Unknown[cluster.EtcdState]()
@@ -109,6 +114,19 @@ func (a *Agent) askOwn(ctx context.Context) (cluster.EtcdState, []cluster.Member
 	}
 	members, _, err := a.own.Members(ctx)
 	return s, members, err
+}
+
+// keepLocal notes the member list in our own data: the linearizable one, or
+// without a quorum what our etcd tells without asking anyone.
+func (a *Agent) keepLocal(ctx context.Context, s cluster.EtcdState, members []cluster.Member) {
+	if members == nil && s.MemberID != 0 && !s.Learner && s.Leader == 0 {
+		ctx, cancel := context.WithTimeout(ctx, etcdLook)
+		defer cancel()
+		members, _, _ = a.own.LocalMembers(ctx) // no answer: we keep what we had
+	}
+	if members != nil {
+		a.local = members
+	}
 }
 
 func (a *Agent) closeOwn() {

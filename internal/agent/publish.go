@@ -3,10 +3,12 @@ package agent
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/plan"
 )
 
@@ -35,11 +37,12 @@ func (a *Agent) publish(o plan.Observation, d plan.Decision) {
 
 func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready bool) cluster.Report {
 	c := plan.Claim(o)
+	c.Disowns = a.spend(o.Disk, c.Disowns)
 	r := cluster.Report{
 		Cluster: o.Settings.Cluster, Name: a.opt.Name, Host: a.opt.Host, Zone: a.opt.Zone,
 		PeerURL: a.peerURL(), Client: a.clientURL(), Agent: a.agentURL(),
 		Version: a.opt.Version, At: o.Now, Launched: a.since,
-		Disk: o.Disk, Etcd: o.Etcd.Value(), Ready: ready,
+		Disk: o.Disk, Local: o.Local, Etcd: o.Etcd.Value(), Ready: ready,
 		Lost: c.Lost, SeedFailed: c.SeedFailed, Disowns: c.Disowns, Joining: c.Joining, Moved: c.Moved,
 		Join: o.Settings.Join, Leaving: o.Self.Leaving,
 		Reason: line, Steps: d.StepNames(), Since: a.reasonAt, LastError: a.lastErr,
@@ -58,6 +61,29 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	r.Charter, r.Grant = value(o.Ledger.Charter), value(o.Ledger.Grant)
 	r.Lock, r.Verdict, r.Backup = value(o.Ledger.Lock), value(o.Ledger.Verdict), a.newestBackup(o)
 	return r
+}
+
+// spend records, before anybody hears of them, the member ids that this disk
+// holds or disowns: none is ever started from on an empty disk. It returns the
+// disowned ones that are recorded.
+func (a *Agent) spend(d cluster.Disk, disowns []cluster.MemberID) []cluster.MemberID {
+	if a.readOnly {
+		return disowns
+	}
+	mark := func(id cluster.MemberID) bool {
+		if slices.Contains(d.Spent, id.String()) {
+			return true
+		}
+		err := etcd.MarkSpent(a.opt.DataDir, id.String())
+		if err != nil {
+			a.log.Warn("recording a spent identity", "error", err)
+		}
+		return err == nil
+	}
+	if d.State == cluster.DiskData && d.MemberID != 0 {
+		mark(d.MemberID)
+	}
+	return slices.DeleteFunc(slices.Clone(disowns), func(id cluster.MemberID) bool { return !mark(id) })
 }
 
 func value[T any](f cluster.Fact[T]) *T {
