@@ -29,7 +29,7 @@ func TestConsent(t *testing.T) {
 					if rep.Charter != nil || rep.Grant != nil || rep.Etcd.Running {
 						return fmt.Errorf("charter %v, grant %v, etcd %v", rep.Charter, rep.Grant, rep.Etcd.Running)
 					}
-					return because("a silent peer")(rep)
+					return because("wait: ")(rep)
 				})
 			}
 			if d := time.Since(began); d < 2*time.Second {
@@ -58,4 +58,3 @@ func TestConsent(t *testing.T) {
 		})
 	}
 }
-

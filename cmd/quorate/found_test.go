@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
 )
 
 // TestOrders: three machines that come one after the other, in any order.
@@ -25,6 +28,7 @@ func TestOrders(t *testing.T) {
 				r.nodes[n].start()
 				if i < 2 { // the next machine comes seconds later: when this one waits for it
 					r.nodes[n].says(20*time.Second, "not enough empty peers answer")
+					r.nodes[n].stays(8, "waits for the third", because("not enough empty peers answer"))
 				}
 			}
 			r.voters(40*time.Second, "a", "b", "c")
@@ -51,44 +55,96 @@ func TestLateThird(t *testing.T) {
 }
 
 // TestFiveViews: five nodes see five different parts of the group. However
-// they come, there is one cluster.
+// they come, there is one cluster, and all get into it.
 func TestFiveViews(t *testing.T) {
 	for i := range again(t, 5, 50) {
-		t.Run(fmt.Sprint(i), func(t *testing.T) { fiveViews(t, uint64(i)) })
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			r, names := fiveViews(t, uint64(i), staticView)
+			took := r.voters(90*time.Second, names...)
+			id := r.oneCluster(names...)
+			r.onlyEpochOne()
+			c, err := r.charter(firstCharter)
+			must(t, err)
+			t.Logf("cluster %s, %d founders, five voters after %s", id, len(c.Founders), took.Round(time.Millisecond))
+		})
 	}
 }
 
-func fiveViews(t *testing.T, seed uint64) {
+// TestFiveFiles: the same with files, each of which claims to know who is gone.
+// They contradict each other for ever, so not all get in, but all that are in
+// are in one cluster.
+func TestFiveFiles(t *testing.T) {
+	for i := range again(t, 1, 50) {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			r, names := fiveViews(t, uint64(i), fileView)
+			in := map[string]bool{}
+			r.eventually(60*time.Second, "three are in", func() error {
+				for _, n := range names {
+					if rep, err := r.nodes[n].report(); err == nil && rep.Etcd.Healthy {
+						in[n] = true
+					}
+				}
+				if len(in) < 3 {
+					return fmt.Errorf("in are %v", in)
+				}
+				return nil
+			})
+			one := r.oneCluster(r.leader(names...).name)
+			for _, n := range names {
+				r.nodes[n].stays(2, "one cluster", func(rep cluster.Report) error {
+					if id := rep.Etcd.ClusterID; id != 0 && id != one {
+						return fmt.Errorf("cluster %s, and %s", one, id)
+					}
+					return nil
+				})
+			}
+			r.onlyEpochOne()
+		})
+	}
+}
+
+// fiveViews starts five nodes. Each sees itself and two or three others, and no
+// two see the same.
+func fiveViews(t *testing.T, seed uint64, view func(r *rig, names []string, of string) string) (*rig, []string) {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	r := newRig(t, "--size", "5", "--founding-wait", "1500ms", "--dead-after", "10m")
 	names := []string{"a", "b", "c", "d", "e"}
 	for i, n := range names {
 		r.machine(n, 11+i)
 	}
-	views := map[string]string{}
-	for shift, i := range rng.Perm(5) {
-		// Node i, and three or four others; no two nodes leave out the same one.
+	ring := rng.Perm(5)
+	unseen := 1 + int(seed%2)
+	for _, j := range rng.Perm(5) {
 		var list []string
-		for k, n := range names {
-			if k == i || k != (i+1+shift%4)%5 {
-				list = append(list, n+"="+r.nodes[n].addr)
-			}
+		for k := range 5 - unseen {
+			list = append(list, names[ring[(j+5-k)%5]])
 		}
 		rng.Shuffle(len(list), func(x, y int) { list[x], list[y] = list[y], list[x] })
-		views[names[i]] = strings.Join(list, ",")
-	}
-	for k, i := range rng.Perm(5) {
-		r.nodes[names[i]].start("--peers", views[names[i]])
-		if k < 2 && rng.IntN(2) == 0 {
-			r.eventually(20*time.Second, names[i]+" answers", func() error { _, err := r.nodes[names[i]].report(); return err })
+		h := r.nodes[names[ring[j]]]
+		h.start("--peers", view(r, list, h.name))
+		if rng.IntN(2) == 0 {
+			r.eventually(20*time.Second, h.name+" answers", func() error { _, err := h.report(); return err })
 		}
 	}
-	took := r.voters(90*time.Second, names...)
-	id := r.oneCluster(names...)
-	r.onlyEpochOne()
-	c, err := r.charter(firstCharter)
-	must(t, err)
-	t.Logf("views %v: cluster %s, %d founders, five voters after %s", views, id, len(c.Founders), took.Round(time.Millisecond))
+	return r, names
+}
+
+func staticView(r *rig, names []string, _ string) string {
+	var list []string
+	for _, n := range names {
+		list = append(list, n+"="+r.nodes[n].addr)
+	}
+	return strings.Join(list, ",")
+}
+
+func fileView(r *rig, names []string, of string) string {
+	path := filepath.Join(r.dir, "peers-of-"+of+".yaml")
+	var b strings.Builder
+	for _, n := range names {
+		fmt.Fprintf(&b, "- {name: %s, host: %s}\n", n, r.nodes[n].addr)
+	}
+	must(r.t, os.WriteFile(path, []byte(b.String()), 0o600))
+	return "file://" + path
 }
 
 // TestWriterDies: the node that wrote the charter is killed right after, before
