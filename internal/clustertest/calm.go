@@ -158,10 +158,11 @@ func (w *World) silentToo() []string {
 		l := m.agent.ledger
 		known := slices.Clone(l.Checkpoint.Value().Members)
 		for _, f := range l.Charter.Value().Founders {
-			known = append(known, cluster.Member{Name: f.Name, PeerURLs: []string{f.PeerURL}})
+			id := memberIDOf(l.Charter.Value().Token, f.PeerURL)
+			known = append(known, cluster.Member{ID: id, Name: f.Name, PeerURLs: []string{f.PeerURL}})
 		}
 		for _, x := range known {
-			if !slices.ContainsFunc(w.live, func(m *machine) bool { return m.name == x.Name && m.disk.data != nil }) {
+			if !slices.ContainsFunc(w.live, func(m *machine) bool { return m.disk.data != nil && m.disk.data.member == x.ID }) {
 				names = append(names, x.Label())
 			}
 		}
