@@ -171,22 +171,30 @@ func (w *World) onCharter(m *machine, c cluster.Charter) {
 	if before.Seed.Kind == cluster.SeedAdopted {
 		was = before.Seed.ClusterID
 	}
-	members := w.lastMembers(before, was)
-	voters := cluster.Voters(members)
 	var survivors []*data
-	kept := 0
-	for _, x := range members {
+	for _, x := range w.lastMembers(before, was) {
 		if d := w.holder(was, x.ID); d != nil {
 			survivors = append(survivors, d)
-			if !x.Learner {
-				kept++
-			}
 		}
 	}
-	if len(voters) > 0 && kept >= cluster.Quorum(len(voters)) {
-		w.fail("%s founds epoch %d, and %d of %d voters of epoch %d still have their data", m.name, c.Epoch, kept, len(voters), c.Epoch-1)
+	for _, d := range survivors {
+		if kept, voters := w.kept(d); d.conf.votes(d.member) && kept >= cluster.Quorum(voters) {
+			w.fail("%s founds epoch %d, and %d of %d voters of epoch %d still have their data", m.name, c.Epoch, kept, voters, c.Epoch-1)
+		}
 	}
 	w.settleDebts(m, c, was, survivors)
+}
+
+// kept counts the voters, in the configuration that d has applied, whose data
+// survives: with a quorum of them d could be elected. A change that was
+// committed, and that no survivor has applied, elects nobody.
+func (w *World) kept(d *data) (kept, voters int) {
+	for _, x := range d.conf.voters() {
+		if voters++; w.holder(d.cluster, x.ID) != nil {
+			kept++
+		}
+	}
+	return kept, voters
 }
 
 func (w *World) lastMembers(before cluster.Charter, was cluster.ClusterID) []cluster.Member {
