@@ -22,7 +22,8 @@ const (
 	hurryPace  = 300 * time.Millisecond
 	patientFor = time.Minute // of hurry, then
 	slowPace   = 2 * time.Second
-	verifyGap  = time.Minute // between two searches for a good backup
+	verifyGap  = time.Minute     // between two searches for a good backup
+	failedGap  = 5 * time.Second // after a search that the store has failed
 )
 
 // storeBook reads and writes the ledger in the store. What it read last is in
@@ -41,7 +42,7 @@ type storeBook struct {
 }
 
 func newStoreBook(s *store.Store, a *Agent) *storeBook {
-	return &storeBook{a: a, ledger: ledger.Open(s, a.opt.Settings.Cluster), kick: make(chan struct{}, 1)}
+	return &storeBook{a: a, ledger: ledger.Open(s, a.opt.Settings.Cluster), kick: make(chan struct{}, 1), cached: plan.Ledger{Asking: true}}
 }
 
 func (b *storeBook) facts() plan.Ledger {
@@ -78,6 +79,9 @@ func (b *storeBook) watch(ctx context.Context) {
 	began := time.Now()
 	for ctx.Err() == nil {
 		b.pass(ctx)
+		if b.facts().Asking {
+			b.update(func(l *plan.Ledger) { l.Asking = false })
+		}
 		pace := calmPace
 		if !b.calm() {
 			pace = slowPace
@@ -284,6 +288,8 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 		f = cluster.Known(best)
 	case err == nil:
 		f = cluster.Absent[cluster.Backup]()
+	default:
+		b.sought = b.sought.Add(failedGap - verifyGap)
 	}
 	b.update(func(l *plan.Ledger) { l.Backup = f })
 	return err

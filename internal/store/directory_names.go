@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -75,6 +76,8 @@ func (d *directory) list(ctx context.Context, prefix string, page func([]Object)
 			return nil
 		case err != nil:
 			return err
+		case path == start && entry.Type() == fs.ModeSymlink: // what it leads to is not "none"
+			return fmt.Errorf("%s is a link: want a directory", path)
 		case !entry.Type().IsRegular():
 			return nil
 		}

@@ -138,6 +138,21 @@ func TestMissingDirectoryIsNotAbsence(t *testing.T) {
 	must(t, s.Create(t.Context(), "k", nil))
 }
 
+// A link where the objects of a prefix should be hides them: to list none would
+// say that there is no backup.
+func TestHiddenPrefixIsNotAbsence(t *testing.T) {
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), "file://"+dir, "c")
+	must(t, err)
+	must(t, s.Create(t.Context(), "d/k", nil))
+	place, elsewhere := filepath.Join(dir, "c", "d"), filepath.Join(dir, "elsewhere")
+	must(t, os.Rename(place, elsewhere))
+	must(t, os.Symlink(elsewhere, place))
+	if all, err := s.List(t.Context(), "d/"); err == nil {
+		t.Errorf("listed %v", all)
+	}
+}
+
 // What a crash leaves: a temporary file that no listing shows, and no key reads.
 func TestCrashLeavesNoObject(t *testing.T) {
 	dir := t.TempDir()
