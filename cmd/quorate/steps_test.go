@@ -65,9 +65,6 @@ func parsed[T any](t testing.TB, text string) T {
 	return v
 }
 
-// storePath is where the directory store keeps an object of the cluster.
-func (r *rig) storePath(key string) string { return filepath.Join(r.dir, "store", "test", key) }
-
 // charter is the one that the host's agent lives by.
 func (h *host) charter() cluster.Charter {
 	h.r.t.Helper()
@@ -110,32 +107,15 @@ func (h *host) logs(limit time.Duration, text string) {
 	})
 }
 
-// holds waits until the host's agent has decided so n times in a row of
-// rounds, which proves more than a pause: it had the chance to do otherwise.
-func (h *host) holds(limit time.Duration, reason string, n float64) {
+// holds waits for a reason and wants it in each of the next n reports: the
+// agent has had the chance to do otherwise.
+func (h *host) holds(limit time.Duration, reason string, n int) {
 	h.r.t.Helper()
 	h.says(limit, reason)
-	first := h.rounds(reason)
-	h.r.eventually(limit, fmt.Sprintf("%s stays with %q", h.name, reason), func() error {
-		if done := h.rounds(reason) - first; done < n {
-			return fmt.Errorf("%v rounds", done)
-		}
-		return nil
-	})
+	h.stays(n, "stands by its reason", because(reason))
 }
 
-// rounds counts the host's decisions with that reason.
-func (h *host) rounds(reason string) float64 {
-	n := 0.0
-	for _, line := range strings.Split(h.metrics(), "\n") {
-		if strings.HasPrefix(line, "quorate_decisions_total") && strings.Contains(line, reason) {
-			v, _ := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-			n += v
-		}
-	}
-	return n
-}
-
+// metrics is what Prometheus would read.
 func (h *host) metrics() string {
 	h.r.t.Helper()
 	text := ""

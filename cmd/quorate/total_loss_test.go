@@ -77,7 +77,7 @@ func TestTotalLoss(t *testing.T) {
 	}
 	last, err := root.Put(ctx, "unsaved", "in no backup")
 	must(t, err)
-	damage(t, r.storePath(damaged.Object))
+	damage(t, r.object(damaged.Object))
 
 	wipeAll(a, b, c)
 	startAll(a, b, c)
@@ -156,9 +156,9 @@ func TestTotalLossOtherMachines(t *testing.T) {
 	saved := r.backup(c)
 	wipeAll(a, b, c)
 
-	backups, away := r.storePath("backups"), filepath.Join(r.dir, "backups-away")
+	backups, away := r.object("backups"), filepath.Join(r.dir, "backups-away")
 	must(t, os.Rename(backups, away))
-	must(t, os.WriteFile(backups, nil, 0o600)) // a listing of it is an error
+	must(t, os.Symlink(backups, backups)) // every look at it is an error
 	d, e, f := r.machine("d", 21), r.machine("e", 22), r.machine("f", 23)
 	r.list("d", "e", "f")
 	startAll(d, e, f)
