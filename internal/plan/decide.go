@@ -77,9 +77,14 @@ func succeed(o Observation) Decision {
 	return do("fence", "a newer epoch is in force", detail, SetDataAside{aside(o.Disk.Epoch())})
 }
 
+// ledgerPatience is how long data waits for the ledger's first answer: a store
+// that hangs must not keep a cluster down.
+const ledgerPatience = 3 * time.Second
+
 // resume starts etcd on the data that is here, when that data is this
 // cluster's and its member has not been removed. A store that is down, silent
-// peers and a missing charter are no reason to leave data unserved.
+// peers and a missing charter are no reason to leave data unserved: but a store
+// that may be about to answer is heard first, or old data would serve until then.
 func resume(o Observation) Decision {
 	s, c := o.Disk.Stamp, o.Ledger.Charter
 	k, found, _ := o.keeper()
@@ -87,6 +92,10 @@ func resume(o Observation) Decision {
 	switch {
 	case s != nil && s.Cluster != o.Settings.Cluster:
 		return refuse("the data belongs to another cluster", "its stamp says ", s.Cluster, ", --cluster says ", o.Settings.Cluster)
+	case c.Unknown() && o.Ledger.Asking && o.Now.Sub(o.Self.Since) < ledgerPatience:
+		return wait("the ledger is being asked whether the data is of an epoch that is over")
+	case s == nil && c.Unknown():
+		return wait("the ledger is unreadable, and nothing else says whose the data is")
 	case s == nil && c.Known() && c.Value().Seed.ClusterID != o.Disk.ClusterID:
 		return refuse("the data belongs to another cluster", "etcd cluster id ", o.Disk.ClusterID, ", unknown to charter ", o.epoch())
 	case s != nil && c.Known() && s.Epoch == o.epoch() && s.Charter.Nonce != c.Value().Nonce:

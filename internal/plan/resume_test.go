@@ -26,6 +26,9 @@ func TestResume(t *testing.T) {
 		"another survivor seeds":                {see(data(1), charter(2, "b"), seed(cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: "b", Member: id("a")})), "fence: a newer epoch is in force (our data is of epoch 1, the charter of 2): SetDataAside{epoch-1}"},
 		"stamped with another cluster":          {see(data(1), charter(2, "b"), disk(func(d *cluster.Disk) { d.Stamp.Cluster = "x" })), "refuse: the data belongs to another cluster (its stamp says x, --cluster says test)"},
 		"unstamped, no charter":                 {see(unstamped), "start: the data is usable: StartEtcd{resume}"}, // adoption
+		"unstamped, store down":                 {see(unstamped, storeDown), "wait: the ledger is unreadable, and nothing else says whose the data is"},
+		"the ledger has not answered yet":       {see(data(1), storeDown, asking(time.Second)), "wait: the ledger is being asked whether the data is of an epoch that is over"},
+		"the ledger does not answer for long":   {see(data(1), storeDown, asking(3*time.Second)), "start: the data is usable: StartEtcd{resume}"},
 		"unstamped, of the adopted cluster":     {see(unstamped, charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x77})), "start: the data is usable: StartEtcd{resume}"},
 		"unstamped, of an unknown cluster":      {see(unstamped, charter(1, "a", "b", "c")), "refuse: the data belongs to another cluster (etcd cluster id 77, unknown to charter 1)"},
 		"the same epoch, another founding":      {see(data(1), charter(1, "a", "b", "c"), refounded), "refuse: the data belongs to another founding of this cluster (token test-1-t, the charter says test-1-t)"},
@@ -61,4 +64,9 @@ func TestServe(t *testing.T) {
 		"status unread for long":                {see(data(1), charter(1, "a", "b", "c"), leaderless, func(o *Observation) { o.Etcd = cluster.Unknown[cluster.EtcdState]() }), "wait: a quorum of the last members may come back (waiting for b c)"},
 		"the disk is unread while etcd runs":    {see(unread, charter(1, "a", "b", "c"), following), "wait: the data directory is unread (permission denied)"},
 	})
+}
+
+// asking is an agent that runs for so long, and whose store is at its first answer.
+func asking(since time.Duration) func(*Observation) {
+	return func(o *Observation) { o.Ledger.Asking, o.Self.Since = true, o.Now.Add(-since) }
 }
