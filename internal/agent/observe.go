@@ -28,9 +28,9 @@ const (
 //	etcd, members    asked here; no answer, or no leader, is unknown
 //	probes           the keeper's own look at each member, at most a second old
 func (a *Agent) observe(ctx context.Context) plan.Observation {
-	now := time.Now()
-	o := plan.Observation{Now: now, Nonce: nonce(), Self: a.self()}
 	a.reap()
+	now := time.Now() // after reap: an etcd without a back-off may start in this very round
+	o := plan.Observation{Now: now, Nonce: nonce(), Self: a.self()}
 	o.Disk = a.disks.Read()
 	o.Staged = stagedEpoch(a.opt.DataDir)
 	a.lookForForeign(ctx, &o)
