@@ -39,7 +39,7 @@ func (w *World) act(m *machine, step plan.Step) error {
 		if m.etcd != nil && m.etcd.foreign {
 			w.fail("%s stops an etcd that is not its own", m.name)
 		}
-		m.etcd = nil
+		w.kill(m)
 		return nil
 	case plan.SetDataAside:
 		return w.actAside(m)
@@ -200,6 +200,9 @@ func (w *World) actStart(m *machine, s plan.StartEtcd) error {
 			return err
 		}
 		m.disk.data = d
+		w.run(m, d)
+		m.etcd.boots = w.now + w.between(0, time.Second)
+		return nil
 	case "existing":
 		return w.startJoiner(m, s)
 	default:
@@ -245,6 +248,7 @@ func (w *World) startJoiner(m *machine, s plan.StartEtcd) error {
 		// anew meanwhile is another member than the one that the agent meant.
 		m.disk.data = d
 		w.run(m, d)
+		m.etcd.boots = w.now + w.between(0, time.Second)
 		return nil
 	}
 	w.etcdEnds(m) // it ran, and exited with an error

@@ -132,13 +132,15 @@ func (w *World) needsOperator() bool {
 	if !w.source.authoritative && w.vacated() {
 		return true
 	}
+	if w.truth.charters[w.truth.epoch].Seed.Kind == cluster.SeedSurvivor && !w.truth.ready[w.truth.epoch] {
+		return true // others' data of the epoch before may have been set aside
+	}
 	return w.profile.adopts || w.profile.join == cluster.JoinPrepared || !w.settings.HasStore || !w.settings.AutoRecover || !restorable || w.profile.damagedBackups > 0
 }
 
 // vacated says that a lost member's address is nobody's now: a list that proves
 // nothing then needs an operator.
 func (w *World) vacated() bool {
-	names, _ := w.lostMajority()
 	c := w.truth.charters[w.truth.epoch]
 	id := clusterIDOf(c)
 	if c.Seed.Kind == cluster.SeedAdopted {
@@ -146,7 +148,7 @@ func (w *World) vacated() bool {
 	}
 	all := append(slices.Clone(w.lastMembers(c, id)), w.store.checkpoints[w.truth.epoch].Members...)
 	return slices.ContainsFunc(all, func(x cluster.Member) bool {
-		return slices.Contains(names, x.Label()) && !slices.ContainsFunc(w.live, func(m *machine) bool { return x.Listens(m.peerURL()) })
+		return w.holder(id, x.ID) == nil && !slices.ContainsFunc(w.live, func(m *machine) bool { return x.Listens(m.peerURL()) })
 	})
 }
 

@@ -80,7 +80,8 @@ func (w *World) crashEtcd(m *machine) {
 func (w *World) crashMachine(m *machine) {
 	w.logf("FAULT: machine %s goes down", m.name)
 	w.agentEnds(m)
-	m.etcd, m.off = nil, true
+	w.kill(m)
+	m.off = true
 }
 
 func (w *World) returnOne() {
@@ -163,7 +164,7 @@ func (w *World) move(m *machine) {
 		return
 	}
 	w.agentEnds(m)
-	m.etcd = nil
+	w.kill(m)
 	old := m.host
 	m.host = fmt.Sprintf("10.1.0.%d", w.serial())
 	w.logf("FAULT: %s moves from %s to %s", m.name, old, m.host)

@@ -219,6 +219,19 @@ func (w *World) settleDebts(m *machine, c cluster.Charter, was cluster.ClusterID
 			owed[x] = true
 		}
 	}
+	// An epoch that never lived leaves what it was to be seeded from: other disks
+	// may still hold it, as data of an older epoch or set aside.
+	if _, said := w.store.verdicts[c.Epoch-1]; !said && w.settings.HasStore && !w.truth.ready[c.Epoch-1] {
+		for _, m := range w.live {
+			for _, d := range append(slices.Clone(m.disk.aside), m.disk.data) {
+				for x := range w.truth.must {
+					if d != nil && d.holds(x) {
+						owed[x] = true
+					}
+				}
+			}
+		}
+	}
 	switch c.Seed.Kind {
 	case cluster.SeedSurvivor:
 		seed := w.holder(was, c.Seed.Member)
@@ -228,12 +241,15 @@ func (w *World) settleDebts(m *machine, c cluster.Charter, was cluster.ClusterID
 		w.truth.must = owed
 		w.owes(seed, m.name+" seeds epoch "+itoa(c.Epoch))
 	case cluster.SeedBackup:
-		if len(owed) > 0 {
-			w.fail("%s restores a backup, and a surviving disk holds %d acknowledged writes", m.name, len(owed))
-		}
 		b, ok := w.store.backupByKey(c.Seed.Backup)
 		if !ok {
 			w.fail("%s seeds from the unknown backup %q", m.name, c.Seed.Backup)
+		}
+		for _, x := range b.writes {
+			delete(owed, x)
+		}
+		if len(owed) > 0 {
+			w.fail("%s restores a backup, and a surviving disk holds %d acknowledged writes", m.name, len(owed))
 		}
 		in := map[int]bool{}
 		for _, x := range b.writes {

@@ -130,7 +130,7 @@ func (w *World) observe(m *machine) plan.Observation {
 	a.settings = w.settings
 	o := plan.Observation{Now: w.clockOf(m), Nonce: fmt.Sprintf("n%d", w.serial()), Settings: a.settings,
 		Self: plan.Self{Name: m.name, PeerURL: m.peerURL(), Scheme: "http", Since: a.since, Leaving: m.leaving}}
-	o.Disk = m.diskFact()
+	o.Disk = w.diskFact(m)
 	if m.disk.staged != nil {
 		o.Staged = m.disk.staged.epoch
 	}
@@ -154,9 +154,9 @@ func (w *World) observe(m *machine) plan.Observation {
 	return o
 }
 
-func (m *machine) diskFact() cluster.Disk {
+func (w *World) diskFact(m *machine) cluster.Disk {
 	d := cluster.Disk{State: cluster.DiskEmpty, ID: m.disk.id, Spent: m.disk.spent}
-	if x := m.disk.data; x != nil {
+	if x := m.disk.data; x != nil && !(m.etcd != nil && w.now < m.etcd.boots && !m.etcd.foreign) {
 		d.State, d.Stamp, d.ClusterID, d.MemberID = cluster.DiskData, x.stamp, x.cluster, x.member
 		d.Term, d.Index = x.lastTerm(), uint64(len(x.log))
 		if id := x.member.String(); !slices.Contains(m.disk.spent, id) {
@@ -198,6 +198,9 @@ func (w *World) observeEtcd(m *machine, o *plan.Observation) {
 	if p == nil {
 		a.unhealthySince = time.Time{}
 		return
+	}
+	if w.now < p.boots {
+		return // it does not answer yet
 	}
 	e := w.etcdState(p)
 	if !w.chance(w.faults.reportLost) {

@@ -180,6 +180,15 @@ func (w *World) byName(name string) *machine {
 
 // etcdEnds is an etcd that exits or crashes by itself.
 func (w *World) etcdEnds(m *machine) {
-	m.etcd = nil
+	w.kill(m)
 	m.ends = append(m.ends, w.now)
+}
+
+// kill ends an etcd at once. One that was starting for the first time may have
+// written its log or not.
+func (w *World) kill(m *machine) {
+	if p := m.etcd; p != nil && w.now < p.boots && !p.foreign && len(p.d.base) == 0 && w.chance(0.5) {
+		m.disk.data = nil
+	}
+	m.etcd = nil
 }
