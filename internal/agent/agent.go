@@ -140,7 +140,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 		wake:  make(chan struct{}, 1),
 		heard: map[string]*contact{}, guests: map[string]heardReport{},
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
-		metrics: newMetrics(),
+		metrics: newMetrics(parts.Store),
 	}
 	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
 	a.book = newOwnBook(opt.DataDir, a)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/store"
 )
 
 // metrics are the agent's own; etcd serves its own beside its client port.
@@ -31,7 +32,7 @@ type metrics struct {
 	exchanges  prometheus.Counter
 }
 
-func newMetrics() *metrics {
+func newMetrics(st *store.Store) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
 	gauge := func(name, help string) prometheus.Gauge {
 		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "quorate", Name: name, Help: help})
@@ -65,8 +66,32 @@ func newMetrics() *metrics {
 	m.backups = vec("backups_total", "Backups that this agent has asked for, by result.", "result")
 	m.storeFails = counter("store_errors_total", "Passes over the store that failed.")
 	m.exchanges = counter("silent_exchanges_total", "Exchanges of reports that another agent did not answer.")
+	m.registry.MustRegister(storeRequests(st))
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// requestCount collects the store's own count of requests.
+type requestCount struct {
+	store *store.Store
+	desc  *prometheus.Desc
+}
+
+func storeRequests(st *store.Store) requestCount {
+	return requestCount{st, prometheus.NewDesc("quorate_store_requests_total", "Requests made to the store, by operation.", []string{"op"}, nil)}
+}
+
+// Describe names the one metric.
+func (c requestCount) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect reads the count; without a store there is nothing to count.
+func (c requestCount) Collect(to chan<- prometheus.Metric) {
+	if c.store == nil {
+		return
+	}
+	for op, n := range c.store.Requests() {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(n), op)
+	}
 }
 
 func (m *metrics) round(d plan.Decision, took time.Duration) {

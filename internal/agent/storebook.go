@@ -17,7 +17,7 @@ import (
 // How often the store is read: seldom while all is well (news comes from the
 // other agents at once), often while this node is on its way.
 const (
-	calmPace   = 150 * time.Second
+	calmPace   = 200 * time.Second
 	lockEvery  = 300 * time.Second
 	hurryPace  = 300 * time.Millisecond
 	patientFor = time.Minute // of hurry, then
