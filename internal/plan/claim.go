@@ -31,7 +31,7 @@ func Claim(o Observation) Claims {
 	}
 	_, unplaced := notOurPlace(o)
 	c.Joining = o.Disk.State == cluster.DiskEmpty && !o.Process.Running && !o.Self.Leaving &&
-		o.Ledger.Charter.Known() && !mayStartAsFounder(o) && o.Settings.Join != cluster.JoinPrepared &&
+		o.Ledger.Charter.Known() && !mayStartAsFounder(o) && !unclaimed(o) && o.Settings.Join != cluster.JoinPrepared &&
 		(!unplaced || guest(o))
 	return c
 }
@@ -54,7 +54,7 @@ func isFounder(o Observation) bool {
 // that the cluster has gone on without us.
 func mayStartAsFounder(o Observation) bool {
 	_, found, torn := o.keeper()
-	if !isFounder(o) || o.Disk.State != cluster.DiskEmpty || founderSpent(o) || o.Self.Leaving || torn ||
+	if !isFounder(o) || o.Ledger.Charter.Value().Seed.Kind == cluster.SeedAdopted || o.Disk.State != cluster.DiskEmpty || founderSpent(o) || o.Self.Leaving || torn ||
 		o.Ledger.Mark.Unknown() || !found && o.Settings.HasStore && o.Ledger.Checkpoint.Unknown() {
 		return false
 	}
@@ -96,8 +96,24 @@ func founderLost(o Observation) bool {
 	case slices.Contains(o.Disk.Spent, founderIdentity(c.Epoch)):
 		return true
 	}
-	// These seeds lie on the founder's own disk: there is no second copy.
-	return c.Seed.Kind == cluster.SeedAdopted || c.Seed.Kind == cluster.SeedSurvivor
+	// A survivor's seed lies on its own disk alone. So does an adopted member's
+	// data, but not always in our directory: only if an agent has held it there.
+	return c.Seed.Kind == cluster.SeedSurvivor || c.Seed.Kind == cluster.SeedAdopted && m.Known()
+}
+
+// unclaimed says that an adopted member lives, or has lived, at this address
+// whose data no agent has ever held: that we do not have it does not mean that
+// it is lost. It may lie elsewhere on this machine.
+func unclaimed(o Observation) bool {
+	c := o.Ledger.Charter.Value()
+	if c.Seed.Kind != cluster.SeedAdopted || o.Disk.State != cluster.DiskEmpty || o.Process.Running || o.Ledger.Mark.Known() ||
+		!slices.ContainsFunc(c.Founders, func(f cluster.Founder) bool { return f.PeerURL == o.Self.PeerURL }) {
+		return false
+	}
+	members, invitations := o.knownMembers()
+	return slices.ContainsFunc(members, func(m cluster.Member) bool {
+		return m.Listens(o.Self.PeerURL) && !invited(o, m, invitations)
+	})
 }
 
 // disowned are the members at this node's address whose data this disk does
@@ -106,7 +122,7 @@ func founderLost(o Observation) bool {
 func disowned(o Observation) []cluster.MemberID {
 	d := o.Disk
 	own := d.State == cluster.DiskData && d.Stamp != nil && d.Stamp.Name == o.Self.Name
-	if !own && (d.State != cluster.DiskEmpty || o.Process.Running) || o.Staged != 0 {
+	if !own && (d.State != cluster.DiskEmpty || o.Process.Running) || o.Staged != 0 || unclaimed(o) {
 		return nil
 	}
 	mayFound := d.State == cluster.DiskEmpty && isFounder(o) && !founderSpent(o)

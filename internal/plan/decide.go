@@ -37,6 +37,8 @@ func Decide(o Observation) Decision {
 		return execute(o)
 	case isFounder(o) && o.Ledger.Mark.Unknown() && !o.quorumAnswers():
 		return wait("the charter names this node, and whether it has started is unread")
+	case unclaimed(o):
+		return refuse("an adopted member's data may lie elsewhere on this machine: give --etcd-data-dir, or remove that member by hand")
 	case o.quorumAnswers():
 		return join(o)
 	}
@@ -129,7 +131,7 @@ func serve(o Observation) Decision {
 	k, found, torn := o.keeper()
 	switch {
 	case o.Disk.State == cluster.DiskData && o.Disk.Stamp == nil && adopted:
-		return do("adopt", "the data is of the adopted cluster", nil, AdoptData{c.Value()})
+		return claimData(o)
 	case found && !o.Process.Foreign && o.Disk.State == cluster.DiskData && k.Etcd.ClusterID == o.Disk.ClusterID &&
 		k.Etcd.Term >= o.Disk.Term && !listed(k.Members, o.Disk.MemberID):
 		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, StopEtcd{})
@@ -167,6 +169,17 @@ func inForce(o Observation) bool {
 		return s.Charter.Nonce == c.Value().Nonce
 	}
 	return c.Value().Seed.ClusterID == o.Etcd.Value().ClusterID
+}
+
+// claimData stamps an adopted member's data. The mark comes first: from then on
+// an empty disk here is a lost one, and not one whose data is elsewhere.
+func claimData(o Observation) Decision {
+	c := o.Ledger.Charter.Value()
+	d := do("adopt", "the data is of the adopted cluster", nil, AdoptData{c})
+	if !o.Ledger.Mark.Known() {
+		d.Steps = append([]Step{WriteStartedMark{c.Epoch}}, d.Steps...)
+	}
+	return d
 }
 
 func aside(e cluster.Epoch) string { return "epoch-" + itoa(e) }

@@ -64,6 +64,6 @@ func TestFound(t *testing.T) {
 		"founder, seed failed twice":                     {see(charter(2, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1"}), seedFails(2)), "found: the charter seeds from a backup (founder of epoch 2, k1): RestoreSeed{2}"},
 		"survivor's disk gone before it seeded":          {see(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: "a", Member: id("a")})), "refuse: every disk is lost and nothing can be restored: use `quorate recover --empty` (charter 2 exists)"},
 		"survivor, crash between aside and install":      {see(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: "a", Member: id("a")}), staged(2)), "found: the seed is complete (founder of epoch 2): WriteStartedMark{2}, InstallSeed{2}"},
-		"adopted founder with an empty disk":             {see(charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 7})), "wait: a quorum of the last members may come back (waiting for b c)"},
+		"adopted founder with an empty disk":             {see(charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 7})), "wait: a quorum of the last members may come back (waiting for a b c)"},
 	})
 }

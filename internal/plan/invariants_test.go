@@ -138,7 +138,9 @@ func successionBreaks(o Observation, c cluster.Charter) string {
 		if !holds {
 			continue
 		}
-		alive++
+		if !slices.Contains(o.Ledger.Verdict.Value().Lost, n) { // an operator gives up its vote, never its log
+			alive++
+		}
 		if d := diskOfNode(o, n); d.Term > term || d.Term == term && d.Index > index {
 			term, index, kept = d.Term, d.Index, n
 		}
@@ -148,9 +150,9 @@ func successionBreaks(o Observation, c cluster.Charter) string {
 		return "a next epoch of a cluster without members"
 	case alive >= len(names)/2+1:
 		return "a next epoch while a quorum may come back"
-	case alive > 0 && (c.Seed.Kind != cluster.SeedSurvivor || c.Seed.Survivor != kept):
+	case kept != "" && (c.Seed.Kind != cluster.SeedSurvivor || c.Seed.Survivor != kept):
 		return "a next epoch that forgets the newest data, of " + kept
-	case alive == 0 && c.Seed.Kind == cluster.SeedSurvivor:
+	case kept == "" && c.Seed.Kind == cluster.SeedSurvivor:
 		return "a survivor that is none"
 	case c.Seed.Kind == cluster.SeedEmpty && !o.Ledger.Backup.Absent():
 		return "an empty epoch, and there may be a backup"

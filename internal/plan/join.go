@@ -28,9 +28,7 @@ func join(o Observation) Decision {
 		switch {
 		case !m.Listens(o.Self.PeerURL):
 		case invited(o, m, k.Invitations):
-			return do("join", "an entry awaits this disk", []any{"member ", m.ID}, StartEtcd{
-				State: "existing", Initial: initialCluster(k.Members, m.ID, o.Self.Name),
-				Token: o.Ledger.Charter.Value().Token, Spends: m.ID.String(), Charter: o.Ledger.Charter.Value()})
+			return enter(o, k, m)
 		default:
 			old = &m
 		}
@@ -47,6 +45,19 @@ func join(o Observation) Decision {
 		return wait("the cluster is full: standing by as a spare", len(voters), " voters of ", o.size())
 	}
 	return wait("the keeper has been asked for an entry", "keeper ", k.Name)
+}
+
+// enter starts as the invited member m. At the address of an adopted member the
+// first entry is marked: from then on an empty disk here is a lost one.
+func enter(o Observation, k cluster.Report, m cluster.Member) Decision {
+	c := o.Ledger.Charter.Value()
+	d := do("join", "an entry awaits this disk", []any{"member ", m.ID}, StartEtcd{
+		State: "existing", Initial: initialCluster(k.Members, m.ID, o.Self.Name),
+		Token: c.Token, Spends: m.ID.String(), Charter: c})
+	if c.Seed.Kind == cluster.SeedAdopted && o.Ledger.Mark.Absent() {
+		d.Steps = append([]Step{WriteStartedMark{c.Epoch}}, d.Steps...)
+	}
+	return d
 }
 
 // initialCluster is etcd's --initial-cluster for a joiner: it must list exactly

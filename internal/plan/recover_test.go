@@ -45,7 +45,7 @@ func TestRecoverFromASurvivor(t *testing.T) {
 		"another machine took b's address":              {leftover(peers("a", "x"), movedTo("x", "b"), says("x", func(r *cluster.Report) { r.PeerURL = at("b") })), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
 		"another machine took b's address, silent":      {leftover(peers("a", "x"), movedTo("x", "b")), "wait: a quorum of the last members may come back (waiting for b)"},
 		"an operator says who is lost":                  {leftover(lost("b", "c")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
-		"an operator says who is lost: one answers":     {leftover(lost("b", "c"), holds("b", 1, 5, 1)), "wait: a quorum of the last members may come back (all that are left answer)"},
+		"an operator says who is lost: one answers":     {leftover(lost("b", "c"), holds("b", 1, 5, 1)), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
 		"an operator says it for one":                   {leftover(lost("b")), "wait: a quorum of the last members may come back (waiting for c)"},
 		"without a store, an operator":                  {leftover(noStore, lost("b", "c")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
 		"without a store, a source":                     {leftover(noStore, peers("a")), "wait: no quorum answers, and without a store only an operator can say who is lost: `quorate recover`"},
@@ -68,7 +68,7 @@ func TestRecoverFromASurvivor(t *testing.T) {
 		"not ours to stop":                              {leftover(peers("a"), foreign), "refuse: this disk should seed the next epoch, but an etcd that quorate did not start runs on it"},
 		"founders died before the first list":           {see(charter(1, "a", "b", "c"), data(1), leaderless, peers("a")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
 		"founders lost before the first list":           {see(charter(1, "a", "b", "c"), data(1), leaderless, says("b", func(r *cluster.Report) { r.Lost = 1 }), says("c", func(r *cluster.Report) { r.Lost = 1 })), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
-		"adopted survivor without a stamp":              {ended(unstamped, seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x78}), disk(func(d *cluster.Disk) { d.ClusterID = 0x78; d.Stamp = nil }), leaderless, peers("a"), foreign), "adopt: the data is of the adopted cluster: AdoptData{1}"},
+		"adopted survivor without a stamp":              {ended(unstamped, seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x78}), disk(func(d *cluster.Disk) { d.ClusterID = 0x78; d.Stamp = nil }), leaderless, peers("a"), foreign), "adopt: the data is of the adopted cluster: WriteStartedMark{1}, AdoptData{1}"},
 	})
 }
 

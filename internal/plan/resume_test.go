@@ -57,7 +57,7 @@ func TestServe(t *testing.T) {
 		"removed, on a directory of its own":    {see(elsewhere, charter(1, "a", "b", "c"), leaderless, leads("b", voters("b", "c")...)), "wait: etcd does not follow the leader that answers (b leads)"},
 		"another cluster's list is not ours":    {see(data(1), charter(1, "a", "b", "c"), leaderless, leads("b", voters("b", "c")...), says("b", func(r *cluster.Report) { r.Etcd.ClusterID = 9 })), "wait: etcd does not follow the leader that answers (b leads)"},
 		"no leader, nobody lost":                {see(data(1), charter(1, "a", "b", "c"), leaderless, holds("b", 1, 5, 1), holds("c", 1, 5, 1)), "wait: a quorum of the last members may come back (all that are left answer)"},
-		"adopted, its data unstamped":           {see(unstamped, charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x77}), following), "adopt: the data is of the adopted cluster: AdoptData{1}"},
+		"adopted, its data unstamped":           {see(unstamped, charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x77}), following), "adopt: the data is of the adopted cluster: WriteStartedMark{1}, AdoptData{1}"},
 		"unstamped, not of the adopted cluster": {see(unstamped, charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x78}), following), "serve: voter: following the leader"},
 		"unstamped, charter of another seed":    {see(unstamped, charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedEmpty, ClusterID: 0x77}), following), "serve: voter: following the leader"},
 		"running foreign, nothing to stamp":     {see(elsewhere, charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted}), following), "serve: voter: following the leader"},
