@@ -32,13 +32,13 @@ type devDir struct {
 
 type devUp struct {
 	devDir
-	Size     int `default:"3" help:"Voters wanted, and machines at the first start."`
+	Size     int `help:"Voters wanted, and machines at the first start (default 3; when resuming, as before)."`
 	BasePort int `default:"2379" help:"Client port of the first node; its peer port is one above, its agent port one below, and each further node ten above."`
 }
 
 // Run supervises the agents until ctx ends.
 func (c *devUp) Run(ctx context.Context, out io.Writer) error {
-	if c.Size < 1 {
+	if c.Size < 0 {
 		return usage{fmt.Errorf("size: %d: want 1 or more (odd, to lose a minority)", c.Size)}
 	}
 	if c.BasePort < 2 || c.BasePort > 65000 {

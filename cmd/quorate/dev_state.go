@@ -36,11 +36,17 @@ type devNode struct {
 
 func (s devState) peersFile() string { return filepath.Join(s.dir, "peers.yaml") }
 
-// openDev reads a dev cluster, or makes a new one.
+// openDev reads a dev cluster, or makes a new one. A size of 0 is not given.
 func openDev(dir string, size, basePort int) (devState, error) {
 	s, err := readDev(dir)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil && size > 0 && size != s.Size:
+		s.Size = size
+		return s, s.save(dir)
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
 		return s, err
+	case size == 0:
+		size = 3
 	}
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return s, usage{fmt.Errorf("dir: %w", err)}
