@@ -38,6 +38,8 @@ func (w *World) becomesWell() {
 		case w.now-spoken > patience/3 && w.needsOperator():
 			w.operate()
 			spoken = w.now
+		case w.now-spoken > patience/3 && w.profile.adopts && (w.truth.epoch > 1 && w.stopForeign() || w.tidy()):
+			spoken = w.now
 		case w.now-spoken > patience/3 && (w.profile.join == cluster.JoinPrepared || !w.source.authoritative) && w.tidy():
 			spoken = w.now
 		case w.now-spoken > patience:
@@ -173,6 +175,18 @@ func (w *World) silentToo() []string {
 	return slices.Compact(names)
 }
 
+// stopForeign is an operator who stops an etcd that quorate did not start, as
+// it has asked for, when a newer epoch is in force.
+func (w *World) stopForeign() bool {
+	stopped := false
+	for _, m := range w.live {
+		if m.etcd != nil && m.etcd.foreign {
+			m.etcd, stopped = nil, true
+		}
+	}
+	return stopped
+}
+
 // operate gives the operator's true verdict.
 func (w *World) operate() {
 	names, _ := w.lostMajority()
@@ -181,11 +195,7 @@ func (w *World) operate() {
 	v := cluster.Verdict{Epoch: w.truth.epoch, Lost: names, Empty: !restorable, By: "operator", Reason: "test", At: zeroTime.Add(w.now)}
 	w.logf("OPERATOR: recover: lost %v, empty %v; %s", names, v.Empty, w.doing())
 	w.reasons["operator: recover"]++
-	for _, m := range w.live {
-		if m.etcd != nil && m.etcd.foreign {
-			m.etcd = nil // quorate has asked to stop it
-		}
-	}
+	w.stopForeign()
 	if w.settings.HasStore {
 		w.store.verdicts[v.Epoch] = v
 		return

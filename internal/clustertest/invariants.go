@@ -26,6 +26,7 @@ type incarnation struct {
 	conf   conf
 	confAt int
 	led    bool
+	void   bool // quorate never knew of it
 	acks   int
 }
 
@@ -87,6 +88,9 @@ func (w *World) onStart(m *machine, d *data) error {
 func (w *World) onElection(p *proc) {
 	inc := w.truth.clusters[p.d.cluster]
 	inc.led = true
+	if inc.void {
+		return
+	}
 	if other, ok := w.truth.epochs[inc.epoch]; ok && other != p.d.cluster {
 		w.fail("two histories of epoch %d: %s and %s", inc.epoch, other, p.d.cluster)
 	}
@@ -110,6 +114,9 @@ func (w *World) owes(d *data, when string) {
 
 func (w *World) acknowledge(p *proc, write int) {
 	inc := w.truth.clusters[p.d.cluster]
+	if inc.void {
+		return
+	}
 	if inc.epoch < w.truth.epoch && len(w.verdict) == 0 {
 		w.fail("%s acknowledges a write in epoch %d after charter %d", p.m.name, inc.epoch, w.truth.epoch)
 	}
@@ -186,11 +193,12 @@ func (w *World) onCharter(m *machine, c cluster.Charter) {
 }
 
 // kept counts the voters, in the configuration that d has applied, whose data
-// survives: with a quorum of them d could be elected. A change that was
-// committed, and that no survivor has applied, elects nobody.
+// survives and would vote for d: with a quorum of them d could be elected. A
+// change that was committed, and that no survivor has applied, elects nobody.
 func (w *World) kept(d *data) (kept, voters int) {
 	for _, x := range d.conf.voters() {
-		if voters++; w.holder(d.cluster, x.ID) != nil {
+		voters++
+		if v := w.holder(d.cluster, x.ID); v != nil && !d.behind(v) {
 			kept++
 		}
 	}
@@ -293,11 +301,15 @@ func (w *World) onFirstCharter(c cluster.Charter) {
 		return
 	}
 	for _, m := range w.live {
-		if m.disk.data != nil {
+		// What an unadopted cluster holds nobody knows whose agent is silent.
+		if m.disk.data != nil && m.disk.data.stamp != nil {
 			w.fail("charter 1 founds an empty cluster, and %s holds data", m.name)
 		}
 	}
 	if !w.settings.HasStore || w.profile.adopts {
+		for _, inc := range w.truth.clusters {
+			inc.void = true
+		}
 		w.truth.must = map[int]bool{}
 		clear(w.truth.epochs)
 		w.truth.epoch = 1

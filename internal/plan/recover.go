@@ -154,6 +154,10 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		return cluster.Seed{}, wait("every disk is lost, and the backups are unreadable"), false
 	case v.Value().Backup != "" && b.Value().Key != v.Value().Backup:
 		return cluster.Seed{}, wait("the backup that the operator has named is not the one that was verified", v.Value().Backup), false
+	case b.Known() && c.Seed.Kind == cluster.SeedSurvivor && o.Ledger.Ready.Absent() && !v.Known():
+		// Others followed the survivor, and set their own data of the epoch before
+		// aside: it may hold more than any backup.
+		return cluster.Seed{}, refuse("the survivor that was to seed this epoch is lost: data that other nodes have set aside may be newer than any backup: use `quorate recover`", c.Seed.Survivor), false
 	case b.Known() && b.Value().Key == c.Seed.Backup && !v.Known() && seedFailed(o):
 		return cluster.Seed{}, refuse("the newest backup has been tried and cannot be restored: use `quorate recover`", b.Value().Key), false
 	case b.Known():
