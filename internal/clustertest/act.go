@@ -226,10 +226,13 @@ func (w *World) startJoiner(m *machine, s plan.StartEtcd) error {
 		w.fail("%s joins over data", m.name)
 	}
 	// The agent first asks every member that answers: one that is behind may still
-	// list, at our address, the entry that our last disk has spent.
+	// list, at our address, the entry that our last disk has spent; and one that
+	// lists it as started knows more than the report on which we decided.
 	for _, q := range w.procs() {
 		if w.linked(layerEtcd, m, q.m) && strings.Contains(s.Initial, q.m.peerURL()) &&
-			!slices.ContainsFunc(q.d.conf.members, func(x cluster.Member) bool { return x.Listens(m.peerURL()) && x.ID.String() == s.Spends }) {
+			!slices.ContainsFunc(q.d.conf.members, func(x cluster.Member) bool {
+				return x.Listens(m.peerURL()) && x.ID.String() == s.Spends && !x.Started()
+			}) {
 			return fmt.Errorf("%s does not list us as %s yet", q.m.name, s.Spends)
 		}
 	}
