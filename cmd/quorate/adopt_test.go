@@ -59,7 +59,7 @@ func adopt(t *testing.T, dirKnown bool) {
 	client := r.client(names...)
 	r.put(client, "before", "yes")
 	id, before := clusterOf(t, r), r.members(client)
-	writes := r.load(client, "w")
+	writes := r.load(client, "w", 5*time.Second)
 	for _, h := range []*host{a, b, c} {
 		if dirKnown {
 			h.start("--etcd-data-dir", h.handDir())

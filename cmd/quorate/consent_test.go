@@ -25,7 +25,7 @@ func TestConsent(t *testing.T) {
 			began := time.Now()
 			for _, h := range []*host{a, b} {
 				h.says(20*time.Second, "a silent peer may know of a cluster")
-				h.stays(20, "nobody founds while c is silent", func(rep cluster.Report) error {
+				h.stays(12, "nobody founds while c is silent", func(rep cluster.Report) error {
 					if rep.Charter != nil || rep.Grant != nil || rep.Etcd.Running {
 						return fmt.Errorf("charter %v, grant %v, etcd %v", rep.Charter, rep.Grant, rep.Etcd.Running)
 					}

@@ -162,7 +162,11 @@ func TestNotRemoved(t *testing.T) {
 			must(t, os.Mkdir(r.peersFile(), 0o700))
 		}, ""},
 		"most lost at once": {func() { r.writePeers(r.entries(keeper.name)) }, "more than a minority at once"},
-		"other machines":    {func() { r.writePeers("- {name: x, host: 203.0.113.9}\n") }, "more than a minority at once"},
+		"the rest would be no quorum": {func() {
+			other := r.others(keeper, "a", b.name)[0]
+			r.writePeers(r.entries(keeper.name, other+"=terminated", c.name))
+		}, "the rest would not be a quorum"},
+		"other machines": {func() { r.writePeers("- {name: x, host: 203.0.113.9}\n") }, "more than a minority at once"},
 	} {
 		row.write()
 		want := row.says

@@ -20,7 +20,7 @@ func TestAllKilled(t *testing.T) {
 	for i := range again(t, 2, 10) {
 		prefix := string(rune('p'+i)) + "/"
 		client := r.client(names...)
-		writes := r.load(client, prefix)
+		writes := r.load(client, prefix, time.Second)
 		r.wantValue(r.client("b"), prefix+"000200", prefix+"000200") // in full swing
 		for _, h := range all {
 			h.signal(9)

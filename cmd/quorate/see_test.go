@@ -162,7 +162,8 @@ func (r *rig) gate(name string) (script, shut string) {
 	return script, shut
 }
 
-// load puts numbered keys, one after the other, until the test stops it.
+// load puts numbered keys, one after the other, until the test stops it. A put
+// that takes longer than the limit has failed, and the next one follows.
 type load struct {
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -171,7 +172,7 @@ type load struct {
 	tries int
 }
 
-func (r *rig) load(c *clientv3.Client, prefix string) *load {
+func (r *rig) load(c *clientv3.Client, prefix string, limit time.Duration) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{stop: cancel, done: make(chan struct{})}
 	r.t.Cleanup(func() { cancel(); <-l.done })
@@ -180,7 +181,7 @@ func (r *rig) load(c *clientv3.Client, prefix string) *load {
 		last := time.Now()
 		for ; ctx.Err() == nil; l.tries++ {
 			key := fmt.Sprintf("%s%06d", prefix, l.tries)
-			call, end := context.WithTimeout(ctx, time.Second)
+			call, end := context.WithTimeout(ctx, limit)
 			_, err := c.Put(call, key, key)
 			end()
 			if err == nil {
