@@ -14,12 +14,11 @@ func admit(o Observation, h house) (Decision, bool) {
 		return Decision{}, false
 	}
 	j := waiting[0]
-	dead, anyDead := h.find(func(s standing) bool { return s.dead() && s.ID != o.Etcd.Value().MemberID })
+	dead, anyDead := h.find(func(s standing) bool { return s.unfit })
 	_, anyDeparts := h.find(standing.departing)
 	full := o.size() > 0 && len(h.voters) >= o.size()
-	replaces := j.Join == cluster.JoinReplace || j.Join == cluster.JoinPrune
 	switch {
-	case anyDead && (j.Join == cluster.JoinPrune || replaces && (full || !h.mayAdd())):
+	case anyDead && (j.Join == cluster.JoinPrune || j.Join == cluster.JoinReplace && (full || !h.mayAdd())):
 		if !h.mayGo(dead) {
 			return do("keep", "a newcomer would replace a dead voter, but the rest would not be a quorum", []any{dead.Label()}), true
 		}
@@ -43,9 +42,9 @@ func backUp(o Observation, _ house) (Decision, bool) {
 	if every <= 0 || !o.Settings.HasStore || !o.Ledger.Ready.Known() || o.Ledger.Backup.Unknown() {
 		return Decision{}, false
 	}
-	due := o.Ledger.Backup.Absent() || o.Ledger.Backup.Value().Epoch < o.epoch() || !within(o.Now.Sub(o.Ledger.Backup.Value().At), every)
+	due := o.Ledger.Backup.Value().Epoch < o.epoch() || !within(o.Now.Sub(o.Ledger.Backup.Value().At), every)
 	// After a failure the next attempt waits a tenth of the interval.
-	tried := !o.Ledger.BackupTried.IsZero() && within(o.Now.Sub(o.Ledger.BackupTried), every/10)
+	tried := within(o.Now.Sub(o.Ledger.BackupTried), every/10)
 	if !due || tried {
 		return Decision{}, false
 	}

@@ -28,7 +28,7 @@ func census(o Observation) (voters, lost int, silent []string, survivors []clust
 		}
 		switch {
 		case holds && !namedLost(o, s):
-		case !holds && !provenLost(o, s):
+		case !provenLost(o, s):
 			silent = append(silent, s.Label())
 		case !s.Learner:
 			lost++
@@ -154,12 +154,12 @@ func provenLost(o Observation, s suspect) bool {
 // what it holds before we conclude.
 func goneFromSource(o Observation, m cluster.Member) bool {
 	v := o.View.Value()
-	if !o.View.Known() || !v.Authoritative {
+	if !v.Authoritative {
 		return false
 	}
 	for _, p := range v.Peers {
 		u := p.PeerURL(o.Self.Scheme)
-		here, same := m.Listens(u), m.Name != "" && p.Name == m.Name
+		here, same := m.Listens(u), p.Name == m.Name
 		switch {
 		case p.State == cluster.Terminated || !here && !same:
 		case here && (same || m.Name == ""):

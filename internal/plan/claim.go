@@ -46,7 +46,7 @@ func guest(o Observation) bool {
 // isFounder says that the charter in force names this node at this address.
 func isFounder(o Observation) bool {
 	f, ok := o.Ledger.Charter.Value().Founder(o.Self.Name)
-	return o.Ledger.Charter.Known() && ok && f.PeerURL == o.Self.PeerURL
+	return ok && f.PeerURL == o.Self.PeerURL
 }
 
 // mayStartAsFounder says that this empty disk may start as the charter's
@@ -141,7 +141,7 @@ func disowned(o Observation) []cluster.MemberID {
 // and those in the others' own data. An old list does no harm: what we do not
 // hold, and never will, we may disown whoever still lists it.
 func (o Observation) knownMembers() ([]cluster.Member, map[cluster.MemberID]string) {
-	if o.Members.Known() && o.Process.Running {
+	if o.Members.Known() {
 		return o.Members.Value(), o.Invitations
 	}
 	if k, found, _ := o.keeper(); found {
@@ -156,9 +156,9 @@ func (o Observation) knownMembers() ([]cluster.Member, map[cluster.MemberID]stri
 	return members, nil
 }
 
-// invited says that m is an unstarted entry made for this very disk.
+// invited says that m, at our address, is an unstarted entry made for this very disk.
 func invited(o Observation, m cluster.Member, invitations map[cluster.MemberID]string) bool {
-	if m.Started() || slices.Contains(o.Disk.Spent, m.ID.String()) || !m.Listens(o.Self.PeerURL) {
+	if m.Started() || slices.Contains(o.Disk.Spent, m.ID.String()) {
 		return false
 	}
 	disk, ok := invitations[m.ID]

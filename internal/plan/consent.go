@@ -38,7 +38,7 @@ func consent(o Observation) Decision {
 		return wait("the first peer of the view is bound to an older proposal", proposer.Name, " to ", r.Grant.By)
 	case grant.Known() && grant.Value().Nonce == r.Grant.Nonce:
 		return wait("granted: the proposer collects the others' consent", proposer.Name)
-	case grant.Known() && grant.Value().By != proposer.Name && !withdrawn(o, grant.Value()):
+	case grant.Known() && !withdrawn(o, grant.Value()):
 		return wait("bound to an older proposal that may still be completed", "by ", grant.Value().By)
 	case !fair(o, *r.Grant):
 		return refuse("the proposal names other founders than our view does", proposer.Name)
@@ -66,14 +66,14 @@ func propose(o Observation) Decision {
 	if g.Known() && g.Value().By != o.Self.Name && !withdrawn(o, g.Value()) {
 		return wait("bound to an older proposal that may still be completed", "by ", g.Value().By)
 	}
-	if !g.Known() || g.Value().By != o.Self.Name || !fair(o, g.Value()) {
+	if g.Value().By != o.Self.Name || !fair(o, g.Value()) {
 		c := newCharter(o, 1, viewFounders(o), cluster.Seed{Kind: cluster.SeedEmpty}, "first founding, by unanimous consent")
 		return do("found", "every peer answers with an empty disk and the same view: proposing", nil, GrantCharter{c})
 	}
 	var without []string
 	for _, p := range o.View.Value().Peers {
-		r, ok := o.reportAt(p.PeerURL(o.Self.Scheme))
-		if p.Name != o.Self.Name && (!ok || r.Grant == nil || r.Grant.Nonce != g.Value().Nonce) {
+		r, _ := o.reportAt(p.PeerURL(o.Self.Scheme))
+		if p.Name != o.Self.Name && (r.Grant == nil || r.Grant.Nonce != g.Value().Nonce) {
 			without = append(without, p.Name)
 		}
 	}

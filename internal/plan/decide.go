@@ -55,8 +55,7 @@ func (o Observation) quorumAnswers() bool {
 // fenced says that our data is of an epoch that is over.
 func fenced(o Observation) bool {
 	s := o.Disk.Stamp
-	return o.Disk.State == cluster.DiskData && s != nil && s.Cluster == o.Settings.Cluster &&
-		o.Ledger.Charter.Known() && s.Epoch < o.epoch()
+	return o.Disk.State == cluster.DiskData && s != nil && s.Cluster == o.Settings.Cluster && s.Epoch < o.epoch()
 }
 
 // succeed ends our part in an older epoch: the data goes aside, unless the new
@@ -66,7 +65,7 @@ func succeed(o Observation) Decision {
 	detail := []any{"our data is of epoch ", o.Disk.Epoch(), ", the charter of ", c.Epoch}
 	seeds := c.Seed.Kind == cluster.SeedSurvivor && c.Seed.Survivor == o.Self.Name && c.Seed.Member == o.Disk.MemberID
 	switch {
-	case o.Process.Running && o.Process.Foreign:
+	case o.Process.Foreign:
 		return refuse("an etcd of an older epoch runs here that quorate did not start: stop it", detail...)
 	case o.Process.Running:
 		return do("fence", "a newer epoch is in force", detail, StopEtcd{})
@@ -100,7 +99,7 @@ func resume(o Observation) Decision {
 		return wait("the ledger is unreadable, and nothing else says whose the data is")
 	case s == nil && c.Known() && c.Value().Seed.ClusterID != o.Disk.ClusterID:
 		return refuse("the data belongs to another cluster", "etcd cluster id ", o.Disk.ClusterID, ", unknown to charter ", o.epoch())
-	case s != nil && c.Known() && s.Epoch == o.epoch() && s.Charter.Nonce != c.Value().Nonce:
+	case s != nil && s.Epoch == o.epoch() && s.Charter.Nonce != c.Value().Nonce:
 		return refuse("the data belongs to another founding of this cluster", "token ", s.Charter.Token, ", the charter says ", c.Value().Token)
 	case found && !sameCluster:
 		return refuse("the data belongs to another cluster", "etcd cluster id ", o.Disk.ClusterID, ", ", k.Name, " leads ", k.Etcd.ClusterID)
@@ -127,7 +126,7 @@ func listed(members []cluster.Member, id cluster.MemberID) bool {
 // come back.
 func serve(o Observation) Decision {
 	e, c := o.Etcd.Value(), o.Ledger.Charter
-	adopted := c.Known() && c.Value().Seed.Kind == cluster.SeedAdopted && c.Value().Seed.ClusterID == o.Disk.ClusterID
+	adopted := c.Value().Seed.Kind == cluster.SeedAdopted && c.Value().Seed.ClusterID == o.Disk.ClusterID
 	k, found, torn := o.keeper()
 	switch {
 	case o.Disk.State == cluster.DiskData && o.Disk.Stamp == nil && adopted:

@@ -87,11 +87,11 @@ func emptyPeers(o Observation) (empty []cluster.Founder, others []string) {
 			continue
 		}
 		u := p.PeerURL(o.Self.Scheme)
-		r, ok := o.reportAt(u)
+		r, _ := o.reportAt(u)
 		if u == o.Self.PeerURL {
-			r, ok = o.me(), true
+			r = o.me()
 		}
-		if ok && r.Name == p.Name && r.Disk.State == cluster.DiskEmpty && !r.Leaving {
+		if r.Name == p.Name && r.Disk.State == cluster.DiskEmpty && !r.Leaving {
 			empty = append(empty, cluster.Founder{Name: p.Name, PeerURL: u})
 		} else {
 			others = append(others, p.Name)

@@ -101,7 +101,7 @@ func tendLearner(o Observation, h house) (Decision, bool) {
 			return evict("a learner leaves")
 		case l.departing():
 			return evict("a learner's machine does not stay")
-		case l.gone && !l.healthy && (inviting || sinceOrZero(o.Now, l.probe.FirstSeen) >= o.Settings.LearnerPatience):
+		case l.gone && (inviting || sinceOrZero(o.Now, l.probe.FirstSeen) >= o.Settings.LearnerPatience):
 			return evict("a learner's machine is gone")
 		case l.stalled(o) && (inviting || l.Started() || o.Settings.Join != cluster.JoinPrepared):
 			return evict("a learner has stopped getting nearer")
@@ -122,11 +122,11 @@ func tendLearner(o Observation, h house) (Decision, bool) {
 func removeLost(o Observation, h house) (Decision, bool) {
 	alone := len(h.learners) == 0 && len(joiners(o, h)) == 0
 	why := func(s standing) string {
-		unstarted := !s.Started() && s.gone && sinceOrZero(o.Now, s.probe.FirstSeen) >= o.Settings.LearnerPatience
+		awaited := sinceOrZero(o.Now, s.probe.FirstSeen) < o.Settings.LearnerPatience
 		switch {
 		case s.disowned:
 			return "a voter's disk is lost"
-		case s.gone && !s.healthy && (s.Started() || unstarted):
+		case s.gone && !s.healthy && (s.Started() || !awaited):
 			return "a voter's machine is gone"
 		case s.leaving && len(h.learners) == 0:
 			return "a voter leaves"
@@ -158,7 +158,7 @@ func successor(o Observation, h house) (standing, bool) {
 	var best standing
 	found := false
 	for _, s := range h.voters {
-		if s.ID == o.Etcd.Value().MemberID || !s.healthy || s.departing() || s.disowned {
+		if s.ID == o.Etcd.Value().MemberID || !s.healthy || s.departing() {
 			continue
 		}
 		if !found || s.probe.State.Applied > best.probe.State.Applied {
@@ -189,8 +189,6 @@ func shrink(o Observation, h house) (Decision, bool) {
 		case s.ID == o.Etcd.Value().MemberID:
 			return -1
 		case !s.healthy:
-			return 2
-		case s.departing():
 			return 1
 		}
 		return 0
@@ -201,10 +199,7 @@ func shrink(o Observation, h house) (Decision, bool) {
 		}
 		return compareNames(a.Label(), b.Label())
 	})
-	switch {
-	case rank(out) < 0:
-		return Decision{}, false
-	case !h.mayGo(out):
+	if !h.mayGo(out) {
 		return do("keep", "more voters than wanted, but removing one would risk the quorum", []any{out.Label()}), true
 	}
 	return do("keep", "more voters than wanted", []any{len(h.voters), " of ", o.size()}, RemoveMember{out.ID, out.Label()}), true
@@ -225,7 +220,7 @@ func steady(o Observation, h house) Decision {
 		return do("keep", "the peers source has lost more than a minority at once: not believed", detail)
 	case h.healthy < len(h.voters):
 		return do("keep", "a voter is unhealthy, and nothing proves that it is lost", detail)
-	case o.size() > 0 && len(h.voters) < o.size():
+	case len(h.voters) < o.size():
 		return do("keep", "fewer voters than wanted, and no machine to add", detail)
 	}
 	return do("keep", "all is well", detail)

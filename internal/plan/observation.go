@@ -174,5 +174,5 @@ func (o Observation) keeper() (k cluster.Report, found, torn bool) {
 // isKeeper says that our own etcd leads, and has proved it by a linearizable read.
 func (o Observation) isKeeper() bool {
 	e := o.Etcd.Value()
-	return o.Etcd.Known() && e.Healthy && e.Leader != 0 && e.Leader == e.MemberID && o.Members.Known()
+	return e.Healthy && e.Leader != 0 && e.Leader == e.MemberID && o.Members.Known()
 }

@@ -61,7 +61,7 @@ func missingNames(silent []string, survivors []cluster.Report) string {
 // epoch: by last raft term, then index, as raft itself elects.
 func survive(o Observation, survivors []cluster.Report) Decision {
 	best := slices.MaxFunc(survivors, compareLogs)
-	if best.Name != o.Self.Name || best.PeerURL != o.Self.PeerURL {
+	if best.PeerURL != o.Self.PeerURL {
 		return wait("the survivor with the newest log founds the next epoch", best.Name)
 	}
 	if o.Process.Foreign {
@@ -140,7 +140,7 @@ func reseedSize(o Observation) int {
 // seedFailed says that a founder of the epoch in force could not restore its
 // seed. Founders that were lost before they could say so prove nothing of it.
 func seedFailed(o Observation) bool {
-	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return r.SeedFailed >= o.epoch() && o.epoch() > 0 })
+	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return r.SeedFailed >= o.epoch() })
 }
 
 // nextSeed is the newest verified backup; without any, the old charter's empty
@@ -164,7 +164,7 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		return cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Value().Key, SHA256: b.Value().SHA256, Bump: revisionBump}, Decision{}, true
 	case o.Ledger.Ready.Absent() && c.Seed.Kind == cluster.SeedEmpty && o.Settings.HasStore:
 		return cluster.Seed{Kind: cluster.SeedEmpty}, Decision{}, true
-	case v.Known() && v.Value().Empty:
+	case v.Value().Empty:
 		return cluster.Seed{Kind: cluster.SeedEmpty}, Decision{}, true
 	}
 	return cluster.Seed{}, refuse("every disk is lost and nothing can be restored: use `quorate recover --empty`", "charter ", c.Epoch, " exists"), false

@@ -19,9 +19,6 @@ type standing struct {
 	unfit      bool // unhealthy for longer than --dead-after: for the join strategies alone
 }
 
-// dead says that the member may be removed to make room.
-func (s standing) dead() bool { return s.disowned || !s.healthy && (s.gone || s.unfit) }
-
 // departing says that the member serves, and its machine does not stay.
 func (s standing) departing() bool { return s.healthy && (s.gone || s.leavesSoon || s.leaving) }
 
@@ -86,7 +83,6 @@ func stand(o Observation, m cluster.Member) standing {
 		s.disowned = s.disowned || !s.healthy && slices.Contains(r.Disowns, m.ID)
 		s.leaving = s.leaving || r.Leaving && r.Disk.MemberID == m.ID
 	}
-	s.leaving = s.leaving || o.Self.Leaving && m.ID == o.Etcd.Value().MemberID
 	return s
 }
 
