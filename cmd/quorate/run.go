@@ -27,7 +27,7 @@ func (c *runCmd) Run(ctx context.Context, to streams) error {
 	a, err := agent.New(w.options, w.parts)
 	if err != nil {
 		ln.Close()
-		return err
+		return usage{err} // of data-dir: it cannot be made, or another agent has it
 	}
 	go w.reload(ctx, a)
 	go trim(ctx)

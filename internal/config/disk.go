@@ -26,7 +26,7 @@ func creatableBy(dir string, writable func(string) error) error {
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
 			if _, err := os.Lstat(at); err == nil {
 				return fmt.Errorf("%s is a link to nothing", at)
 			}

@@ -126,7 +126,9 @@ func Unique(peers []cluster.Peer) error {
 	}
 	for _, p := range peers {
 		claim("name "+p.Name, p.Name)
-		claim("id "+p.ID, p.Name)
+		if p.ID != p.Name { // else the name has said it
+			claim("id "+p.ID, p.Name)
+		}
 		if p.State == cluster.Terminated {
 			continue // a new machine may have its address
 		}
