@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/quorate/quorate/internal/control"
+)
+
+// devRig is a `quorate dev` in a directory, on ports far from the usual.
+type devRig struct {
+	*rig
+	dir string
+	cmd *exec.Cmd
+}
+
+const devPort = 23379
+
+// up starts it; what it prints goes to a file, as it does without a terminal.
+func (d *devRig) up() {
+	d.t.Helper()
+	log, err := os.OpenFile(d.dir+".out", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	must(d.t, err)
+	defer log.Close()
+	d.cmd = exec.Command(program, "dev", "--dir", d.dir, "--base-port", fmt.Sprint(devPort))
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	must(d.t, d.cmd.Start())
+}
+
+func (d *devRig) output() string {
+	raw, _ := os.ReadFile(d.dir + ".out")
+	return string(raw)
+}
+
+// ctrlC ends it as the terminal does, and wants exit code 0.
+func (d *devRig) ctrlC() {
+	d.t.Helper()
+	must(d.t, d.cmd.Process.Signal(os.Interrupt))
+	if err := d.cmd.Wait(); err != nil {
+		d.t.Errorf("after Ctrl-C: %v\n%s", err, d.output())
+	}
+	d.cmd = nil
+}
+
+// healthy waits for exactly these nodes, and gives their member ids.
+func (d *devRig) healthy(nodes ...string) map[string]string {
+	d.t.Helper()
+	ids := map[string]string{}
+	d.eventually(60*time.Second, fmt.Sprintf("%v are healthy", nodes), func() error {
+		out, errOut, code := d.quorate("status", "--peers", "file://"+filepath.Join(d.dir, "peers.yaml"), "-o", "json")
+		if code != 0 {
+			return errors.New(out + errOut)
+		}
+		s := parsed[control.Status](d.t, out)
+		clear(ids)
+		for _, n := range s.Nodes {
+			if n.Health == "healthy" {
+				ids[n.Name] = n.MemberID.String()
+			}
+		}
+		for _, n := range nodes {
+			if ids[n] == "" {
+				return fmt.Errorf("%s is not healthy: %+v", n, s.Nodes)
+			}
+		}
+		if s.Voters != len(nodes) {
+			return fmt.Errorf("%d voters", s.Voters)
+		}
+		return nil
+	})
+	return ids
+}
+
+// TestDev is a newcomer's first quarter of an hour.
+func TestDev(t *testing.T) {
+	r := newRig(t)
+	d := &devRig{rig: r, dir: filepath.Join(r.dir, "dev")}
+	t.Cleanup(func() {
+		if d.cmd != nil {
+			_ = d.cmd.Process.Signal(syscall.SIGTERM)
+			_ = d.cmd.Wait()
+		}
+		if t.Failed() {
+			t.Log(d.output())
+		}
+	})
+	d.up()
+	first := d.healthy("n1", "n2", "n3")
+	d.eventually(10*time.Second, "the line to paste", func() error {
+		if !strings.Contains(d.output(), fmt.Sprintf("etcdctl --endpoints=127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d put hello world", devPort, devPort+10, devPort+20)) {
+			return errors.New(d.output())
+		}
+		return nil
+	})
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{fmt.Sprintf("127.0.0.1:%d", devPort+20), fmt.Sprintf("127.0.0.1:%d", devPort)}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
+	must(t, err)
+	defer etcd.Close()
+	r.put(etcd, "hello", "world")
+
+	if _, errOut, code := r.quorate("dev", "--dir", d.dir, "--base-port", "24379"); code != 2 || !strings.Contains(errOut, "another `quorate dev` runs in") {
+		t.Errorf("a second dev: exit code %d, %s", code, errOut)
+	}
+	if out := r.does("dev", "kill", "n1", "--dir", d.dir); !strings.Contains(out, "killed etcd of n1") {
+		t.Errorf("kill says %q", out)
+	}
+	if again := d.healthy("n1", "n2", "n3"); again["n1"] != first["n1"] {
+		t.Error("a killed etcd has come back as another member")
+	}
+	r.does("dev", "wipe", "n2", "--dir", d.dir)
+	r.eventually(60*time.Second, "n2 is a new member", func() error {
+		if d.healthy("n1", "n2", "n3")["n2"] == first["n2"] {
+			return errors.New("still the old one")
+		}
+		return nil
+	})
+	r.does("dev", "lose", "n3", "--dir", d.dir)
+	r.does("dev", "add", "n4", "--dir", d.dir)
+	d.healthy("n1", "n2", "n4")
+	for _, args := range [][]string{{"kill", "nobody"}, {"lose", "n3"}, {"wipe", "n3"}, {"add", "n1"}, {"add", "no/name"}} {
+		if _, errOut, code := r.quorate(append(append([]string{"dev"}, args...), "--dir", d.dir)...); code != 2 || !strings.Contains(errOut, "node: ") {
+			t.Errorf("dev %v: exit code %d, %s", args, code, errOut)
+		}
+	}
+	d.ctrlC()
+	if out := d.output(); !strings.Contains(out, "the data stays in "+d.dir) {
+		t.Errorf("the end says nothing:\n%s", out)
+	}
+	if pids, _ := exec.Command("pgrep", "-f", d.dir).Output(); len(pids) > 0 {
+		t.Errorf("processes are left: %s", pids)
+	}
+	d.up()
+	d.healthy("n1", "n2", "n4")
+	r.wantValue(etcd, "hello", "world")
+	d.ctrlC()
+}
