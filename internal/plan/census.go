@@ -50,8 +50,8 @@ func suspects(o Observation) []suspect {
 			kept = append(kept, suspect{Member: cluster.Member{Name: f.Name, PeerURLs: []string{f.PeerURL}}, founder: true})
 		}
 	}
-	newest, ok := newestHolder(o)
-	if !ok || len(newest.Local) == 0 {
+	newest := newestHolder(o)
+	if len(newest.Local) == 0 {
 		return kept
 	}
 	for _, m := range newest.Local {
@@ -75,17 +75,17 @@ func isSame(s suspect, m cluster.Member) bool {
 }
 
 // newestHolder is, of all that answer with data of this epoch, the one with the
-// newest log.
-func newestHolder(o Observation) (newest cluster.Report, found bool) {
+// newest log; the zero report when there is none.
+func newestHolder(o Observation) (newest cluster.Report) {
 	for _, r := range o.answers() {
 		if r.Disk.State != cluster.DiskData || !holdsEpoch(o, r.Disk) {
 			continue
 		}
-		if !found || compareLogs(r, newest) > 0 {
-			newest, found = r, true
+		if compareLogs(r, newest) > 0 {
+			newest = r
 		}
 	}
-	return newest, found
+	return newest
 }
 
 // compareLogs orders data as raft elects: by last term, then index.

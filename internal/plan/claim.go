@@ -106,7 +106,7 @@ func founderLost(o Observation) bool {
 // it is lost. It may lie elsewhere on this machine.
 func unclaimed(o Observation) bool {
 	c := o.Ledger.Charter.Value()
-	if c.Seed.Kind != cluster.SeedAdopted || o.Disk.State != cluster.DiskEmpty || o.Process.Running || o.Ledger.Mark.Known() ||
+	if c.Seed.Kind != cluster.SeedAdopted || o.Disk.State != cluster.DiskEmpty || o.Ledger.Mark.Known() ||
 		!slices.ContainsFunc(c.Founders, func(f cluster.Founder) bool { return f.PeerURL == o.Self.PeerURL }) {
 		return false
 	}

@@ -36,10 +36,12 @@ func as(name string) opt {
 	}
 }
 
-func TestConsent(t *testing.T) {
+func TestConsent(t *testing.T) { check(t, consentRows()) }
+
+func consentRows() map[string]row {
 	abc := proposal("a", "p1", "a", "b", "c")
 	old := proposal("c", "p0", "c", "a", "b")
-	check(t, map[string]row{
+	return map[string]row{
 		"one of three silent":                       {see(noStore, agrees("b")), "wait: a silent peer may know of a cluster (c)"},
 		"a peer's disk is not empty":                {see(noStore, agrees("b", "c"), says("c", func(r *cluster.Report) { r.Disk = cluster.Disk{} })), "wait: a peer's disk is not empty (c)"},
 		"a peer sees another view":                  {see(noStore, agrees("b", "c"), says("c", func(r *cluster.Report) { r.ViewHash = hash("a", "b", "c", "d") })), "wait: a peer sees another view (c)"}, // trap 1
@@ -68,5 +70,5 @@ func TestConsent(t *testing.T) {
 		"follower, an unfair proposal":              {see(noStore, as("b"), agrees("a", "c"), granted("a", proposal("a", "p1", "a", "b", "d"))), "refuse: the proposal names other founders than our view does (a)"},
 		"follower, another cluster's proposal":      {see(noStore, as("b"), agrees("a", "c"), granted("a", func() cluster.Charter { c := abc; c.Cluster = "x"; return c }())), "refuse: the proposal names other founders than our view does (a)"},
 		"follower, a proposal of a later epoch":     {see(noStore, as("b"), agrees("a", "c"), granted("a", func() cluster.Charter { c := abc; c.Epoch = 2; return c }())), "refuse: the proposal names other founders than our view does (a)"},
-	})
+	}
 }

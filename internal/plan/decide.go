@@ -82,6 +82,9 @@ func succeed(o Observation) Decision {
 // that hangs must not keep a cluster down.
 const ledgerPatience = 3 * time.Second
 
+// crashLoop is how many ends in a row say that etcd will not stay up on its data.
+const crashLoop = 3
+
 // resume starts etcd on the data that is here, when that data is this
 // cluster's and its member has not been removed. A store that is down, silent
 // peers and a missing charter are no reason to leave data unserved: but a store
@@ -105,6 +108,11 @@ func resume(o Observation) Decision {
 		return refuse("the data belongs to another cluster", "etcd cluster id ", o.Disk.ClusterID, ", ", k.Name, " leads ", k.Etcd.ClusterID)
 	case sameCluster && k.Etcd.Term >= o.Disk.Term && !listed(k.Members, o.Disk.MemberID):
 		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, SetDataAside{"removed"})
+	}
+	// A member that the others have removed while a quorum lived ends at once, and
+	// its log may yet be the newest that is left.
+	if d := recovery(o); o.Process.Crashes >= crashLoop && d.Verb == "recover" {
+		return d
 	}
 	return do("start", "the data is usable", nil, StartEtcd{State: "resume", Charter: stampCharter(o)})
 }

@@ -7,8 +7,10 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-func TestFound(t *testing.T) {
-	check(t, map[string]row{
+func TestFound(t *testing.T) { check(t, foundRows()) }
+
+func foundRows() map[string]row {
+	return map[string]row{
 		"nothing is known":                               {Observation{}, "wait: the data directory is unread"},
 		"the disk is unread":                             {see(unread), "wait: the data directory is unread (permission denied)"},
 		"lone node, silent peers":                        {see(), "wait: not enough empty peers answer to found (1 of 3; without b c)"}, // trap 2
@@ -65,5 +67,5 @@ func TestFound(t *testing.T) {
 		"survivor's disk gone before it seeded":          {see(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: "a", Member: id("a")})), "refuse: every disk is lost and nothing can be restored: use `quorate recover --empty` (charter 2 exists)"},
 		"survivor, crash between aside and install":      {see(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: "a", Member: id("a")}), staged(2)), "found: the seed is complete (founder of epoch 2): WriteStartedMark{2}, InstallSeed{2}"},
 		"adopted founder with an empty disk":             {see(charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 7})), "wait: a quorum of the last members may come back (waiting for a b c)"},
-	})
+	}
 }

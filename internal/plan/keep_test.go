@@ -20,8 +20,10 @@ func of(members []cluster.Member, more ...cluster.Member) []cluster.Member {
 	return append(append([]cluster.Member{}, members...), more...)
 }
 
-func TestDeclare(t *testing.T) {
-	check(t, map[string]row{
+func TestDeclare(t *testing.T) { check(t, declareRows()) }
+
+func declareRows() map[string]row {
+	return map[string]row{
 		"all is well":                          {house3(), "keep: all is well (3 of 3 voters healthy)"},
 		"not yet ready":                        {house3(ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: a majority of the founders are healthy voters: WriteReadyMark{1}"},
 		"ready when a majority of founders is": {see(keeping(voters("a", "b")...), ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: a majority of the founders are healthy voters: WriteReadyMark{1}"},
@@ -47,11 +49,13 @@ func TestDeclare(t *testing.T) {
 		"another cluster answers":              {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 })), "refuse: two clusters answer: end one of them"},
 		"another keeper of our cluster":        {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("a", "b", "c") })), "keep: all is well (3 of 3 voters healthy)"},
 		"two other clusters answer":            {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 }), says("c", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("b") })), "refuse: two clusters answer: end one of them"},
-	})
+	}
 }
 
-func TestRemove(t *testing.T) {
-	check(t, map[string]row{
+func TestRemove(t *testing.T) { check(t, removeRows()) }
+
+func removeRows() map[string]row {
+	return map[string]row{
 		"gone and down":                           {house3(peers("a", "b"), down("c", 0)), "keep: a voter's machine is gone: RemoveMember{c}"},
 		"terminated and down":                     {house3(state("c", cluster.Terminated), down("c", 0)), "keep: a voter's machine is gone: RemoveMember{c}"},
 		"terminating and down":                    {house3(state("c", cluster.Terminating), down("c", 0)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
@@ -101,7 +105,7 @@ func TestRemove(t *testing.T) {
 		"5 to 3":                                  {house5(size(3)), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
 		"2 to 1":                                  {see(size(1), peers("a", "b"), keeping(voters("a", "b")...)), "keep: more voters than wanted (2 of 1): RemoveMember{b}"},
 		"fewer than wanted":                       {see(peers("a", "b"), keeping(voters("a", "b")...)), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
-	})
+	}
 }
 
 func lagging(_ *Observation, p *Probe) { p.State.Applied = 1 }

@@ -1,8 +1,8 @@
 package plan
 
 import (
-	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -12,38 +12,34 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 )
 
 // The mutants: for each guard of this package (an if, a case without a tag, an
 // operand of && or ||) the package in which that guard is forced to false or to
 // true. All of them live behind a switch in one test binary, built once from an
-// overlay; each is run alone, first against the sentences, then against a
+// overlay; each is asked alone every sentence of the specification, and then a
 // sample of the enumeration. A guard whose mutant nothing notices is either
 // untested or not needed: TestMutants fails on it.
 
 // notMutated are the files whose guards decide nothing, or have tests of their own.
 var notMutated = []string{"retain.go", "json.go", "decision.go", "doc.go"}
 
-// mutantSource is the switch that the overlay adds to the package.
-const mutantSource = `package plan
-
-import "flag"
-
+// mutantOn is the guard that is forced, mutantForce what to: the overlay has
+// every guard of the package ask mut.
 var (
-	mutantOn    = flag.Int("mutant", -1, "the guard that is forced")
-	mutantForce = flag.Bool("mutant-force", false, "what it is forced to")
+	mutantOn    = -1
+	mutantForce bool
 )
 
 func mut(k int, guard bool) bool {
-	if *mutantOn == k {
-		return *mutantForce
+	if mutantOn == k {
+		return mutantForce
 	}
 	return guard
 }
-`
+
+var mutantList = flag.String("within", "", "run the mutants of this list: the binary is the overlay's")
 
 // site is a guard in the source.
 type site struct {
@@ -53,41 +49,33 @@ type site struct {
 }
 
 type mutant struct {
-	k     int
-	force bool
-	name  string
+	K     int
+	Force bool
+	Name  string
 }
 
 func TestMutants(t *testing.T) {
+	if *mutantList != "" {
+		runWithin(t, *mutantList)
+		return
+	}
 	dir := t.TempDir()
 	mutants := overlay(t, dir)
-	bin := filepath.Join(dir, "plan.test")
+	list, bin := filepath.Join(dir, "mutants.json"), filepath.Join(dir, "plan.test")
+	writeJSON(t, list, mutants)
 	if out, err := exec.Command("go", "test", "-c", "-o", bin, "-overlay", filepath.Join(dir, "overlay.json"), ".").CombinedOutput(); err != nil {
 		t.Fatalf("building the mutants: %v\n%s", err, out)
 	}
-	if !survives(t, bin, mutant{k: -1}) {
-		t.Fatal("the tests fail without any mutant")
+	out, err := exec.Command(bin, "-test.run=^TestMutants$", "-within="+list).CombinedOutput()
+	if err != nil {
+		t.Fatalf("running the mutants: %v\n%s", err, out)
 	}
-	work := make(chan mutant)
 	var survivors []string
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			for m := range work {
-				if survives(t, bin, m) {
-					mu.Lock()
-					survivors = append(survivors, m.name)
-					mu.Unlock()
-				}
-			}
-		})
+	for line := range strings.Lines(string(out)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "survives: "); ok {
+			survivors = append(survivors, name)
+		}
 	}
-	for _, m := range mutants {
-		work <- m
-	}
-	close(work)
-	wg.Wait()
 	slices.Sort(survivors)
 	for _, s := range survivors {
 		if equivalent[s] == "" {
@@ -102,22 +90,80 @@ func TestMutants(t *testing.T) {
 	fmt.Printf("plan: killed %d of %d mutants, %d are equivalent\n", len(mutants)-len(survivors), len(mutants), len(equivalent))
 }
 
-// survives runs the tests with one mutant switched on.
-func survives(t *testing.T, bin string, m mutant) bool {
-	t.Helper()
-	for _, run := range [][]string{
-		{"-test.skip=^TestMutants|^TestRetain|^TestEnumerate|^TestProperty"},
-		{"-test.run=^TestEnumerate"},
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		args := append(run, "-test.short", "-test.failfast", fmt.Sprintf("-mutant=%d", m.k), fmt.Sprintf("-mutant-force=%v", m.force))
-		err := exec.CommandContext(ctx, bin, args...).Run()
-		cancel()
-		if err != nil {
-			return false
+// runWithin prints the mutants that nothing notices.
+func runWithin(t *testing.T, list string) {
+	var mutants []mutant
+	b, err := os.ReadFile(list)
+	if err == nil {
+		err = json.Unmarshal(b, &mutants)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, sample := specification(), sampled()
+	if notices(tables, sample) {
+		t.Fatal("the tests fail without any mutant")
+	}
+	for _, m := range mutants {
+		mutantOn, mutantForce = m.K, m.Force
+		noticed := notices(tables, sample)
+		mutantOn = -1
+		if !noticed {
+			fmt.Println("survives: " + m.Name)
 		}
 	}
-	return true
+}
+
+// table is rows and how they are asked.
+type table struct {
+	rows map[string]row
+	ask  func(Observation) string
+}
+
+func specification() []table {
+	var out []table
+	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
+		recoverFromABackupRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows()} {
+		out = append(out, table{rows, askDecide})
+	}
+	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps},
+		table{guardClaimRows(), askClaim}, table{guardExplainRows(), askExplain}, table{guardShutdownRows(), askShutdown})
+}
+
+// sampled is a thin sample of the enumeration.
+func sampled() []Observation {
+	var out []Observation
+	for _, s := range spaces() {
+		for i := 0; i < s.size(); i += max(1, s.size()/5000) | 1 {
+			out = append(out, s.at(i))
+		}
+	}
+	return out
+}
+
+// notices says that a sentence of the specification or an invariant fails; a
+// mutant that panics is noticed too.
+func notices(tables []table, sample []Observation) (noticed bool) {
+	defer func() { noticed = noticed || recover() != nil }()
+	for _, t := range tables {
+		for _, r := range t.rows {
+			if t.ask(r.see) != r.want {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(sample, func(o Observation) bool { return violated(o, Decide(o)) != "" })
+}
+
+func writeJSON(t *testing.T, name string, v any) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = os.WriteFile(name, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // overlay writes the mutated sources and what tells the compiler of them.
@@ -158,14 +204,7 @@ func overlay(t *testing.T, dir string) []mutant {
 			k++
 		}
 	}
-	write("mutant.go", []byte(mutantSource))
-	doc, err := json.Marshal(map[string]any{"Replace": replace})
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "overlay.json"), doc, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	writeJSON(t, filepath.Join(dir, "overlay.json"), map[string]any{"Replace": replace})
 	return all
 }
 
@@ -231,4 +270,20 @@ func rewrite(src []byte, sites []site, k int) []byte {
 }
 
 // equivalent are the mutants that no test can kill, and why.
-var equivalent = map[string]string{}
+var equivalent = map[string]string{
+	"BackupBy: ok is true":                                          "no report is the zero report, which is not healthy",
+	"BackupBy: s.ID != o.Etcd.Value().MemberID is true":             "our own report is not among the others'",
+	"consent: grant.Known() is true":                                "the nonce of no grant is empty, and no proposal's is",
+	"holder: s.ID != 0 is true":                                     "a data directory has a member id",
+	"isFounder: ok is true":                                         "the zero founder's URL is empty, and ours is not",
+	"keep: ok is true":                                              "a rule that has nothing to say says the zero decision",
+	"mayStartAsFounder: o.Disk.State != cluster.DiskEmpty is false": "every caller has an empty disk; it stays because a founding must never depend on that",
+	"nextSeed: b.Known() is true":                                   "only founders of a backup's charter say SeedFailed",
+	"provenLost: s.ID != 0 is true":                                 "nobody disowns the id 0",
+	"resume: found is true":                                         "without a keeper its cluster id is 0",
+	"serve: found is true":                                          "without a keeper its cluster id is 0",
+	"serve: o.Disk.State == cluster.DiskData is true":               "an etcd that runs on a directory elsewhere is foreign",
+	"stalled: ok is true":                                           "no report is the zero report, in which nothing runs",
+	"succeed: c.Seed.Kind == cluster.SeedSurvivor is true":          "only a survivor's seed names a survivor",
+	"withdrawn: ok is true":                                         "the zero founder's URL is nobody's",
+}

@@ -7,9 +7,11 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-func TestResume(t *testing.T) {
+func TestResume(t *testing.T) { check(t, resumeRows()) }
+
+func resumeRows() map[string]row {
 	abc := voters("a", "b", "c")
-	check(t, map[string]row{
+	return map[string]row{
 		"data, store down, peers silent":        {see(data(1), storeDown, sourceDown), "start: the data is usable: StartEtcd{resume}"},                        // issue 2, 9
 		"data, a charter, nobody answers":       {see(data(1), charter(1, "a", "b", "c")), "start: the data is usable: StartEtcd{resume}"},                    // trap 3
 		"data, and a backup":                    {see(data(1), charter(1, "a", "b", "c"), snapshot("k1", 0)), "start: the data is usable: StartEtcd{resume}"}, // trap 3
@@ -39,13 +41,15 @@ func TestResume(t *testing.T) {
 		"it leaves, not yet removed":            {see(data(1), leaving), "start: the data is usable: StartEtcd{resume}"},
 		"its machine is going away":             {see(data(1), charter(1, "a", "b", "c"), state("a", cluster.Terminating)), "start: the data is usable: StartEtcd{resume}"},
 		"an orphan entry, and the quorum lost":  {see(data(1), charter(1, "a", "b", "c"), checkpoint(abc...), peers("a", "b")), "start: the data is usable: StartEtcd{resume}"}, // trap 11
-	})
+	}
 }
 
-func TestServe(t *testing.T) {
+func TestServe(t *testing.T) { check(t, serveRows()) }
+
+func serveRows() map[string]row {
 	abc := voters("a", "b", "c")
 	healthyLearner := func(o *Observation) { e := o.Etcd.Value(); e.Learner = true; o.Etcd = cluster.Known(e) }
-	check(t, map[string]row{
+	return map[string]row{
 		"a voter":                               {see(data(1), charter(1, "a", "b", "c"), following), "serve: voter: following the leader"},
 		"a learner":                             {see(data(1), charter(1, "a", "b", "c"), following, healthyLearner), "serve: learner: catching up"},
 		"just started":                          {see(data(1), charter(1, "a", "b", "c"), running), "wait: etcd is starting or has no leader"},
@@ -63,7 +67,7 @@ func TestServe(t *testing.T) {
 		"running foreign, nothing to stamp":     {see(elsewhere, charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted}), following), "serve: voter: following the leader"},
 		"status unread for long":                {see(data(1), charter(1, "a", "b", "c"), leaderless, func(o *Observation) { o.Etcd = cluster.Unknown[cluster.EtcdState]() }), "wait: a quorum of the last members may come back (waiting for b c)"},
 		"the disk is unread while etcd runs":    {see(unread, charter(1, "a", "b", "c"), following), "wait: the data directory is unread (permission denied)"},
-	})
+	}
 }
 
 // asking is an agent that runs for so long, and whose store is at its first answer.

@@ -6,8 +6,12 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-func TestShutdown(t *testing.T) {
-	rows := map[string]row{
+func TestShutdown(t *testing.T) { checkAs(t, shutdownRows(), askShutdown) }
+
+func askShutdown(o Observation) string { return Shutdown(o).String() }
+
+func shutdownRows() map[string]row {
+	return map[string]row{
 		"nothing runs":             {see(), "wait: no etcd of ours runs"},
 		"not ours":                 {house3(foreign), "wait: no etcd of ours runs"},
 		"a follower":               {see(data(1), following), "stop: this agent was told to end: StopEtcd{}"},
@@ -17,12 +21,5 @@ func TestShutdown(t *testing.T) {
 		"a leader, nobody well":    {house3(down("b", 0), down("c", 0)), "stop: this agent was told to end: StopEtcd{}"},
 		"the most caught-up":       {house3(probe("b", lagging)), "stop: this agent was told to end: TransferLeadership{c}, StopEtcd{}"}, // TRAPS 2, 23
 		"a lost disk leads nobody": {house3(probe("b", func(_ *Observation, p *Probe) { p.Healthy = false }), probe("c", lagging)), "stop: this agent was told to end: TransferLeadership{c}, StopEtcd{}"},
-	}
-	for name, r := range rows {
-		t.Run(name, func(t *testing.T) {
-			if got := Shutdown(r.see).String(); got != r.want {
-				t.Errorf("\n got %s\nwant %s", got, r.want)
-			}
-		})
 	}
 }
