@@ -203,6 +203,16 @@ func (d *directory) checkRoot() error {
 	case !d.make:
 		return fmt.Errorf("%s does not exist: is it mounted? make it, or add ?create_dir=true", d.root)
 	}
+	return nil // it is made by the first write: who only looks leaves no trace
+}
+
+func (d *directory) makeRoot() error {
+	if err := d.checkRoot(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(d.root); err == nil {
+		return nil
+	}
 	if err := os.MkdirAll(d.root, 0o750); err != nil {
 		return err
 	}
@@ -212,7 +222,7 @@ func (d *directory) checkRoot() error {
 // makeDirs makes dir, below the root, and sees to it that every directory on
 // the way is durable, even one that another process has just made.
 func (d *directory) makeDirs(dir string) error {
-	if err := d.checkRoot(); err != nil {
+	if err := d.makeRoot(); err != nil {
 		return err
 	}
 	rel, err := filepath.Rel(d.root, dir)

@@ -135,6 +135,12 @@ func TestMissingDirectoryIsNotAbsence(t *testing.T) {
 	if _, err := s.Read(t.Context(), "k"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
+	if all, err := s.List(t.Context(), ""); err != nil || len(all) != 0 {
+		t.Errorf("listed %v, %v", all, err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("a look has made the directory: %v", err)
+	}
 	must(t, s.Create(t.Context(), "k", nil))
 }
 
