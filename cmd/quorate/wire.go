@@ -74,6 +74,19 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	return w, nil
 }
 
+// withKey begins each part of an error with the key that it is about.
+func withKey(key string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	var parts []error
+	for _, part := range joined.Unwrap() {
+		parts = append(parts, fmt.Errorf("%s: %w", key, part))
+	}
+	return errors.Join(parts...)
+}
+
 // allOf joins problems; nil entries are none.
 func allOf(problems []error) error { return errors.Join(problems...) }
 
@@ -103,7 +116,7 @@ func (w *wiring) binary(ctx context.Context) (etcd.Binary, etcd.Version, error) 
 	}
 	v, err := bin.Check(ctx, w.cfg.EtcdFlags)
 	if err != nil {
-		return bin, v, fmt.Errorf("etcd-flags: %w", err)
+		return bin, v, withKey("etcd-flags", err)
 	}
 	return bin, v, nil
 }

@@ -39,7 +39,8 @@ func BuiltIn() (Binary, error) {
 
 // Check learns the binary's version and whether that version takes the
 // operator's flags: etcd parses all flags before it prints its version, so one
-// run tells both, and touches no data. The error names the offending flag.
+// run tells both, and touches no data. The error names the
+// offending flags, one in each of its parts.
 func (b Binary) Check(ctx context.Context, passThrough []string) (Version, error) {
 	given, err := parseExtra(passThrough)
 	if err != nil {
@@ -50,9 +51,24 @@ func (b Binary) Check(ctx context.Context, passThrough []string) (Version, error
 		return v, err
 	}
 	if plain, plainErr := b.version(ctx, nil); plainErr == nil {
-		return plain, fmt.Errorf("checking etcd's flags: etcd %s: %w", plain, err)
+		return plain, b.wrong(ctx, plain, given, err)
 	}
 	return Version{}, err
+}
+
+// wrong is every offending flag, one error each: etcd itself names only the
+// first, so each is tried alone. What is wrong with them only together is first.
+func (b Binary) wrong(ctx context.Context, v Version, given []Setting, first error) error {
+	var problems []error
+	for _, s := range given {
+		if _, err := b.version(ctx, flagArgs([]Setting{s})); err != nil {
+			problems = append(problems, fmt.Errorf("checking etcd's flags: etcd %s: %w", v, err))
+		}
+	}
+	if len(problems) > 1 {
+		return errors.Join(problems...)
+	}
+	return fmt.Errorf("checking etcd's flags: etcd %s: %w", v, first)
 }
 
 func (b Binary) version(ctx context.Context, flags []string) (Version, error) {
