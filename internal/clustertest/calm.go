@@ -38,7 +38,7 @@ func (w *World) becomesWell() {
 		case w.now-spoken > patience/3 && w.needsOperator():
 			w.operate()
 			spoken = w.now
-		case w.now-spoken > patience/3 && w.profile.adopts && (w.truth.epoch > 1 && w.stopForeign() || w.tidy()):
+		case w.now-spoken > patience/3 && w.profile.adopts && (w.stopForeign() || w.tidy()):
 			spoken = w.now
 		case w.now-spoken > patience/3 && (w.profile.join == cluster.JoinPrepared || !w.source.authoritative) && w.tidy():
 			spoken = w.now
@@ -101,27 +101,25 @@ func (w *World) notWell() string {
 	return ""
 }
 
-// lostMajority says that the newest epoch really has lost a majority of its
-// voters' disks, and names them.
+// lostMajority names the members of the newest epoch whose disks are really
+// lost, and says whether raft can elect nobody with what is left.
 func (w *World) lostMajority() (names []string, majority bool) {
 	c := w.truth.charters[w.truth.epoch]
 	id := clusterIDOf(c)
 	if c.Seed.Kind == cluster.SeedAdopted {
 		id = c.Seed.ClusterID
 	}
-	members := w.lastMembers(c, id)
-	voters := cluster.Voters(members)
-	kept := 0
-	for _, x := range members {
-		if w.holder(id, x.ID) != nil {
-			if !x.Learner {
-				kept++
-			}
-		} else {
+	electable := false
+	for _, x := range w.lastMembers(c, id) {
+		d := w.holder(id, x.ID)
+		if d == nil {
 			names = append(names, x.Label())
+			continue
 		}
+		kept, voters := w.kept(d)
+		electable = electable || d.conf.votes(x.ID) && kept >= cluster.Quorum(voters)
 	}
-	return names, len(voters) > 0 && kept < cluster.Quorum(len(voters))
+	return names, len(names) > 0 && !electable
 }
 
 // needsOperator says that quorate may rightly wait for `quorate recover`.
@@ -149,6 +147,9 @@ func (w *World) vacated() bool {
 		id = c.Seed.ClusterID
 	}
 	all := append(slices.Clone(w.lastMembers(c, id)), w.store.checkpoints[w.truth.epoch].Members...)
+	for _, f := range c.Founders {
+		all = append(all, cluster.Member{ID: memberIDOf(c.Token, f.PeerURL), PeerURLs: []string{f.PeerURL}})
+	}
 	return slices.ContainsFunc(all, func(x cluster.Member) bool {
 		return w.holder(id, x.ID) == nil && !slices.ContainsFunc(w.live, func(m *machine) bool { return x.Listens(m.peerURL()) })
 	})
@@ -182,6 +183,9 @@ func (w *World) stopForeign() bool {
 	for _, m := range w.live {
 		if m.etcd != nil && m.etcd.foreign {
 			m.etcd, stopped = nil, true
+		}
+		if d := m.disk.data; d != nil && w.truth.clusters[d.cluster].void {
+			m.etcd, m.disk.data, stopped = nil, nil, true // of a cluster that quorate never knew
 		}
 	}
 	return stopped

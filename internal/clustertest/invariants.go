@@ -198,11 +198,18 @@ func (w *World) onCharter(m *machine, c cluster.Charter) {
 func (w *World) kept(d *data) (kept, voters int) {
 	for _, x := range d.conf.voters() {
 		voters++
-		if v := w.holder(d.cluster, x.ID); v != nil && !d.behind(v) {
+		if v := w.holder(d.cluster, x.ID); v != nil && !d.behind(v) && !w.banned(d.cluster, x.ID) {
 			kept++
 		}
 	}
 	return kept, voters
+}
+
+// banned says that some survivor knows that the member has been removed.
+func (w *World) banned(c cluster.ClusterID, id cluster.MemberID) bool {
+	return slices.ContainsFunc(w.live, func(m *machine) bool {
+		return m.disk.data != nil && m.disk.data.cluster == c && m.disk.data.conf.removed[id]
+	})
 }
 
 func (w *World) lastMembers(before cluster.Charter, was cluster.ClusterID) []cluster.Member {
