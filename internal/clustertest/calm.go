@@ -135,6 +135,9 @@ func (w *World) needsOperator() bool {
 	if w.truth.charters[w.truth.epoch].Seed.Kind == cluster.SeedSurvivor && !w.truth.ready[w.truth.epoch] {
 		return true // others' data of the epoch before may have been set aside
 	}
+	if slices.ContainsFunc(w.live, func(m *machine) bool { return m.disk.data != nil && len(m.disk.data.log) == 0 }) {
+		return true // a learner that was cut off before its first entry
+	}
 	return w.profile.adopts || w.profile.join == cluster.JoinPrepared || !w.settings.HasStore || !w.settings.AutoRecover || !restorable || w.profile.damagedBackups > 0
 }
 
@@ -167,7 +170,7 @@ func (w *World) silentToo() []string {
 			known = append(known, cluster.Member{ID: id, Name: f.Name, PeerURLs: []string{f.PeerURL}})
 		}
 		for _, x := range known {
-			if !slices.ContainsFunc(w.live, func(m *machine) bool { return m.disk.data != nil && m.disk.data.member == x.ID }) {
+			if !slices.ContainsFunc(w.live, func(m *machine) bool { return m.disk.data != nil && m.disk.data.member == x.ID && len(m.disk.data.log) > 0 }) {
 				names = append(names, x.Label())
 			}
 		}

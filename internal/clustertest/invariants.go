@@ -250,7 +250,7 @@ func (w *World) settleDebts(m *machine, c cluster.Charter, was cluster.ClusterID
 	switch c.Seed.Kind {
 	case cluster.SeedSurvivor:
 		seed := w.holder(was, c.Seed.Member)
-		if seed == nil {
+		if seed == nil || len(seed.log) == 0 {
 			w.fail("%s seeds epoch %d from member %s, whose data nobody has", m.name, c.Epoch, c.Seed.Member)
 		}
 		w.truth.must = owed

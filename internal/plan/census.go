@@ -78,7 +78,7 @@ func isSame(s suspect, m cluster.Member) bool {
 // newest log; the zero report when there is none.
 func newestHolder(o Observation) (newest cluster.Report) {
 	for _, r := range o.answers() {
-		if r.Disk.State != cluster.DiskData || !holdsEpoch(o, r.Disk) {
+		if !holdsLog(o, r.Disk) {
 			continue
 		}
 		if compareLogs(r, newest) > 0 {
@@ -96,7 +96,7 @@ func compareLogs(a, b cluster.Report) int {
 // holder is the answering node that holds the suspect's data of this epoch.
 func holder(o Observation, s suspect) (cluster.Report, bool) {
 	for _, r := range o.answers() {
-		if r.Disk.State != cluster.DiskData || !holdsEpoch(o, r.Disk) {
+		if !holdsLog(o, r.Disk) {
 			continue
 		}
 		if s.ID != 0 && r.Disk.MemberID == s.ID || s.ID == 0 && (r.Name == s.Name || s.Listens(r.PeerURL)) {
@@ -119,6 +119,12 @@ func holdsEpoch(o Observation, d cluster.Disk) bool {
 // entry without a name, by peer URL.
 func namedLost(o Observation, s suspect) bool {
 	return slices.Contains(o.Ledger.Verdict.Value().Lost, s.Label())
+}
+
+// holdsLog says that the disk has something of this epoch to lose. A learner
+// that was cut off before its first entry has not: it must not win over a backup.
+func holdsLog(o Observation, d cluster.Disk) bool {
+	return d.State == cluster.DiskData && d.Index > 0 && holdsEpoch(o, d)
 }
 
 // provenLost says that the suspect's disk will never come back: its own machine

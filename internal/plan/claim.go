@@ -138,7 +138,7 @@ func disowned(o Observation) []cluster.MemberID {
 }
 
 // knownMembers is the best member list at hand: the keeper's, else the store's
-// and those in the others' own data. An old list does no harm: what we do not
+// and those in the nodes' own data. An old list does no harm: what we do not
 // hold, and never will, we may disown whoever still lists it.
 func (o Observation) knownMembers() ([]cluster.Member, map[cluster.MemberID]string) {
 	if o.Members.Known() {
@@ -147,7 +147,7 @@ func (o Observation) knownMembers() ([]cluster.Member, map[cluster.MemberID]stri
 	if k, found, _ := o.keeper(); found {
 		return k.Members, k.Invitations
 	}
-	members := slices.Clone(o.Ledger.Checkpoint.Value().Members)
+	members := append(slices.Clone(o.Ledger.Checkpoint.Value().Members), o.Local...)
 	for _, r := range o.Reports {
 		if r.Cluster == o.Settings.Cluster && r.Disk.State == cluster.DiskData && holdsEpoch(o, r.Disk) {
 			members = append(members, r.Local...)
