@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -50,9 +51,12 @@ func TestBackupCommands(t *testing.T) {
 			t.Errorf("object %d: %v", i, err)
 		}
 	}
-	if out := r.does("status", b.agentFlag()); !strings.Contains(out, fmt.Sprintf("revision %d", taken[2].Revision)) {
-		t.Errorf("status hides the last backup:\n%s", out)
-	}
+	r.eventually(10*time.Second, "status shows the last backup", func() error {
+		if out := r.does("status", b.agentFlag()); !strings.Contains(out, fmt.Sprintf("revision %d", taken[2].Revision)) {
+			return errors.New(out)
+		}
+		return nil
+	})
 }
 
 // TestNoStore: a cluster without a store says so, and serves.
