@@ -122,7 +122,7 @@ func reseedAlone(o Observation, seed cluster.Seed) Decision {
 // of this epoch: the list may be older than we think.
 func strayHolder(o Observation) (string, bool) {
 	for _, r := range o.Reports {
-		holds := r.Disk.State == cluster.DiskElsewhere || r.Disk.State == cluster.DiskData && (r.Disk.Epoch() > o.epoch() || holdsEpoch(o, r.Disk))
+		holds := r.Disk.State == cluster.DiskElsewhere || r.Disk.State == cluster.DiskData && (r.Disk.Epoch() > o.epoch() || holdsLog(o, r.Disk))
 		if holds && !slices.Contains(o.Ledger.Verdict.Value().Lost, r.Name) {
 			return r.Name, true
 		}
