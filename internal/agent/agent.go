@@ -278,5 +278,12 @@ func (a *Agent) shutdown(ctx context.Context) {
 		if err := a.do(ctx, o, s); err != nil {
 			a.log.Warn("step failed", "step", s.String(), "error", err)
 		}
+		if _, handedOver := s.(plan.TransferLeadership); handedOver {
+			sleep(ctx, handOverPause)
+		}
 	}
 }
+
+// handOverPause lets proposals that were on their way to the old leader arrive
+// at the new one, before the old one stops.
+const handOverPause = 300 * time.Millisecond
