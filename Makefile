@@ -13,18 +13,19 @@ build: ## one static binary, etcd built in
 dev: build ## a 3-member cluster on this machine; Ctrl-C stops it, the data stays
 	$(BIN) dev
 
-# Packages run one after the other: their real processes share loopback hosts.
+# Real processes mostly wait, so two packages run at a time; each has loopback
+# hosts of its own.
 test: ## everything that must be true, with real etcd processes (under 15 minutes on two cores)
-	$(GO) test -race -shuffle=on -timeout 20m -p 1 ./...
+	$(GO) test -race -shuffle=on -timeout 25m -p 2 ./...
 
 long: ## the tests that repeat what `make test` does a few times
-	QUORATE_LONG=1 $(GO) test -timeout 90m -p 1 -v -run 'Long|Subsets' ./cmd/quorate
+	QUORATE_LONG=1 $(GO) test -timeout 90m -v -run 'TestFiveViews|TestFiveFiles|TestOrders' ./cmd/quorate
 
 sim: ## 100,000 simulated schedules
 	$(GO) test ./internal/clustertest -run TestSim -timeout 60m -v -sim.schedules=100000
 
-bench: build ## ratios against raw etcd, in one run
-	$(GO) test ./internal/bench -run '^$$' -bench . -benchtime 1x -timeout 60m -v
+bench: ## ratios against raw etcd, in one run
+	$(GO) test ./cmd/quorate -run '^$$' -bench . -benchtime 1x -timeout 60m
 
 # staticcheck and govulncheck are built from their modules into .tools.
 lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck ## gofmt, vet, staticcheck, architecture, known vulnerabilities

@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"internal/peers/entry":     {"internal/cluster"},
 	"internal/peers/static":    {"internal/cluster", "internal/peers/entry"},
 	"internal/peers/file":      {"internal/cluster", "internal/peers/entry"},
-	"internal/peers/peerstest": {"internal/cluster"},
+	"internal/peers/peerstest": {"internal/cluster", "internal/peers/entry"},
 	"internal/peers":           {"internal/cluster", "internal/peers/entry", "internal/peers/static", "internal/peers/file"},
 	"internal/config":          {"internal/cluster", "internal/peers", "internal/peers/entry", "internal/tlsfiles", "internal/store", "internal/etcd"},
 	"internal/store/storetest": {"internal/store"},
