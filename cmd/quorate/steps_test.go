@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -94,17 +93,6 @@ func (h *host) log() string {
 	raw, err := os.ReadFile(filepath.Join(h.r.dir, h.name+".log"))
 	must(h.r.t, err)
 	return string(raw)
-}
-
-// logs waits until the host's agent has logged text.
-func (h *host) logs(limit time.Duration, text string) {
-	h.r.t.Helper()
-	h.r.eventually(limit, h.name+" logs "+text, func() error {
-		if !strings.Contains(h.log(), text) {
-			return errors.New("not yet")
-		}
-		return nil
-	})
 }
 
 // holds waits for a reason and wants it in each of the next n reports: the

@@ -14,13 +14,12 @@ import (
 
 // contact is another agent that this one asks each second.
 type contact struct {
-	peerURL  string
-	asking   bool
-	asked    time.Time
-	report   cluster.Report
-	at       time.Time // when report came; zero: never
-	stranger bool      // no agent answers there, but an etcd does
-	seen     time.Time // when the stranger was last seen
+	peerURL string
+	asking  bool
+	asked   time.Time
+	report  cluster.Report
+	at      time.Time // when report came; zero: never
+	seen    time.Time // when no agent but an etcd last answered there
 }
 
 type heardReport struct {

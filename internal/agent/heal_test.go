@@ -1,14 +1,11 @@
 package agent
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/quorate/quorate/internal/etcd"
 )
 
 func (r *rig) allReady(names ...string) func() bool {
@@ -20,13 +17,6 @@ func (r *rig) allReady(names ...string) func() bool {
 		}
 		return true
 	}
-}
-
-func (n *node) put(key, value string) error {
-	c := etcd.Dial("http://"+n.host+":2379", etcd.TLSFiles{}, etcd.Credentials{})
-	defer c.Close()
-	_, err := c.Status(context.Background())
-	return err
 }
 
 // lose ends a machine for good: agent, etcd, disk.

@@ -36,20 +36,18 @@ type rig struct {
 	t        testing.TB
 	dir      string
 	settings plan.Settings
-	peers    []cluster.Peer
 	ver      etcd.Version
 	bin      etcd.Binary
 	nodes    map[string]*node
 }
 
 type node struct {
-	r      *rig
-	name   string
-	host   string
-	agent  *Agent
-	stop   context.CancelFunc
-	done   chan error
-	noFile bool
+	r     *rig
+	name  string
+	host  string
+	agent *Agent
+	stop  context.CancelFunc
+	done  chan error
 }
 
 func newRig(t testing.TB) *rig {

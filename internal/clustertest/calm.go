@@ -170,7 +170,9 @@ func (w *World) silentToo() []string {
 			known = append(known, cluster.Member{ID: id, Name: f.Name, PeerURLs: []string{f.PeerURL}})
 		}
 		for _, x := range known {
-			if !slices.ContainsFunc(w.live, func(m *machine) bool { return m.disk.data != nil && m.disk.data.member == x.ID && len(m.disk.data.log) > 0 }) {
+			if !slices.ContainsFunc(w.live, func(m *machine) bool {
+				return m.disk.data != nil && m.disk.data.member == x.ID && len(m.disk.data.log) > 0
+			}) {
 				names = append(names, x.Label())
 			}
 		}

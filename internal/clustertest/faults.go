@@ -127,7 +127,7 @@ func (w *World) wipe(m *machine) {
 
 // terminate ends a machine for good.
 func (w *World) terminate(m *machine) {
-	if w.unsaid(m) {
+	if w.unsaid(m) && w.now < w.profile.storm {
 		return
 	}
 	w.logf("FAULT: machine %s is terminated for good", m.name)

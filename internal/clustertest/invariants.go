@@ -338,7 +338,7 @@ func (t *truth) led(id cluster.ClusterID) bool {
 // onAside checks that only data that is over is set aside.
 func (w *World) onAside(m *machine, d *data) {
 	inc := w.truth.clusters[d.cluster]
-	if inc.epoch >= w.truth.epoch && !inc.conf.removed[d.member] {
+	if inc.epoch >= w.truth.epoch && !inc.conf.removed[d.member] && len(d.log) > 0 {
 		w.fail("%s sets the data of living member %s aside", m.name, d.member)
 	}
 }

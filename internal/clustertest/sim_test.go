@@ -2,7 +2,6 @@ package clustertest
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"runtime"
 	"sort"
@@ -78,7 +77,7 @@ func report(t *testing.T, results <-chan Result) {
 	}
 	sort.Slice(names, func(i, j int) bool { return reasons[names[i]] > reasons[names[j]] })
 	for _, k := range names {
-		t.Log(fmt.Sprintf("%9d  %s", reasons[k], k))
+		t.Logf("%9d  %s", reasons[k], k)
 	}
 	if played >= 1000 {
 		covered(t, reasons)

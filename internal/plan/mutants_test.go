@@ -32,6 +32,7 @@ var (
 	mutantForce bool
 )
 
+//lint:ignore U1000 the overlay's guards call it
 func mut(k int, guard bool) bool {
 	if mutantOn == k {
 		return mutantForce
