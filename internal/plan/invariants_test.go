@@ -360,7 +360,7 @@ func additionBreaks(o Observation, s AddLearner, before []Step) string {
 
 // stride samples n observations; the mutants and -short take a thin sample.
 func stride(n int) int {
-	want := 300_000
+	want := 150_000
 	if *all {
 		return 1
 	}
