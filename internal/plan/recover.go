@@ -35,6 +35,10 @@ func recovery(o Observation) Decision {
 		return wait("no quorum answers, and the last member list is unreadable")
 	case o.Now.Sub(o.Self.Since) < o.Settings.FoundingWait:
 		return wait("no quorum answers: waiting for agents to answer")
+	case o.Disk.State == cluster.DiskData && o.Disk.Index == 0 && !o.Process.Foreign:
+		// A learner that was cut off before its first entry has promised nothing;
+		// with an empty disk it can say so, and disown its entry.
+		return do("recover", "this disk has never received an entry: it makes room", nil, StopEtcd{}, SetDataAside{"unused"})
 	}
 	voters, lost, silent, survivors := census(o)
 	switch {
