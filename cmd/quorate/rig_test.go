@@ -311,20 +311,31 @@ func (r *rig) voters(limit time.Duration, names ...string) time.Duration {
 				return err
 			}
 		}
-		s, err := r.nodes[names[0]].status()
-		switch {
-		case err != nil:
-			return err
-		case s.Voters != len(names) || s.Healthy != len(names):
-			return fmt.Errorf("%d voters, %d healthy", s.Voters, s.Healthy)
-		}
-		for _, n := range s.Nodes {
-			if n.Role == "learner" {
-				return fmt.Errorf("learner %s is left", n.Name)
+		// What one agent has learned reaches the others a moment later.
+		for _, n := range names {
+			if err := r.nodes[n].sees(len(names)); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// sees says whether the host's agent sees n voters, all healthy, and no learner.
+func (h *host) sees(n int) error {
+	s, err := h.status()
+	switch {
+	case err != nil:
+		return err
+	case s.Voters != n || s.Healthy != n:
+		return fmt.Errorf("%s sees %d voters, %d healthy", h.name, s.Voters, s.Healthy)
+	}
+	for _, node := range s.Nodes {
+		if node.Role == "learner" {
+			return fmt.Errorf("learner %s is left", node.Name)
+		}
+	}
+	return nil
 }
 
 // says waits until the host's agent gives that reason.

@@ -54,7 +54,7 @@ func (a *Agent) gossip(ctx context.Context, o plan.Observation) {
 			continue
 		}
 		c.asking, c.asked = true, time.Now()
-		a.work.Go(func() { a.exchange(ctx, agentURL, c) })
+		a.work.Go(func() { a.exchange(ctx, agentURL, peerURL, c) })
 	}
 }
 
@@ -113,13 +113,13 @@ func (a *Agent) agentBeside(peerURL string) string {
 	return a.parts.Secure.Agent + "://" + net.JoinHostPort(u.Hostname(), strconv.Itoa(a.opt.AgentPort))
 }
 
-func (a *Agent) exchange(ctx context.Context, agentURL string, c *contact) {
+func (a *Agent) exchange(ctx context.Context, agentURL, peerURL string, c *contact) {
 	call, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	r, err := a.hearFrom(call, agentURL)
 	stranger := false
 	if err != nil && ctx.Err() == nil {
-		stranger = a.parts.Strange(call, c.peerURL) == nil
+		stranger = a.parts.Strange(call, peerURL) == nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
