@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,8 +52,8 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 		return a.seedFromSurvivor(ctx, s.Charter)
 	case plan.WriteStartedMark: // our own mark: the same disk may go on
 		return a.book.markStarted(ctx, cluster.StartedMark{Epoch: s.Epoch, Name: a.opt.Name, DiskID: o.Disk.ID, At: o.Now})
-	case plan.InstallSeed: // one rename
-		return a.installSeed(s.Epoch)
+	case plan.InstallSeed: // a spent identity beside the complete seed, or the rename
+		return a.installSeed(s)
 	case plan.StartEtcd: // a spent identity, or an etcd that the next agent adopts
 		return a.startEtcd(s)
 	case plan.StopEtcd: // an etcd that may still be ending
@@ -166,12 +167,13 @@ func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
 		t.Progress = a.progress("restoring the seed", b.Size)
 		return backup.Restore(ctx, a.parts.Store, b, t)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, backup.ErrDamaged): // a store that fails proves nothing about the backup
 		a.seedFails++
-		return err
+	case err == nil:
+		a.seedFails = 0
 	}
-	a.seedFails = 0
-	return nil
+	return err
 }
 
 // seedFromSurvivor builds the staged directory from our own data, WAL included.
@@ -201,9 +203,13 @@ func (a *Agent) stage(c cluster.Charter, build func(backup.Target) error) error 
 	return err
 }
 
-// installSeed makes the staged directory the data directory.
-func (a *Agent) installSeed(e cluster.Epoch) error {
+// installSeed makes the staged directory the data directory. The founder's
+// identity is spent first: a data directory that is lost later is not made anew.
+func (a *Agent) installSeed(s plan.InstallSeed) error {
 	dir := a.opt.Etcd.DataDir
+	if err := etcd.MarkSpent(a.opt.DataDir, s.Spends); err != nil {
+		return err
+	}
 	if err := durable.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
@@ -213,7 +219,7 @@ func (a *Agent) installSeed(e cluster.Epoch) error {
 			return err
 		}
 	}
-	return durable.Rename(stagedDir(a.opt.DataDir, e), dir)
+	return durable.Rename(stagedDir(a.opt.DataDir, s.Epoch), dir)
 }
 
 // progress logs how far a long step has come, every few seconds.

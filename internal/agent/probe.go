@@ -54,7 +54,7 @@ func (a *Agent) probe(ctx context.Context, o plan.Observation) {
 			continue
 		}
 		p.asking = true
-		a.work.Go(func() { a.look(ctx, p, e) })
+		a.work.Go(func() { a.look(ctx, p, m.ID, e) })
 	}
 }
 
@@ -88,7 +88,7 @@ func endpointOf(m cluster.Member, o plan.Observation) string {
 	return ""
 }
 
-func (a *Agent) look(ctx context.Context, p *probe, leader cluster.EtcdState) {
+func (a *Agent) look(ctx context.Context, p *probe, id cluster.MemberID, leader cluster.EtcdState) {
 	call, cancel := context.WithTimeout(ctx, time.Second)
 	s, err := p.client.Status(call)
 	cancel()
@@ -100,7 +100,7 @@ func (a *Agent) look(ctx context.Context, p *probe, leader cluster.EtcdState) {
 		p.ProgressAt = now
 	}
 	was := p.Healthy
-	p.Healthy = err == nil && s.ClusterID == leader.ClusterID && s.Leader == leader.MemberID
+	p.Healthy = err == nil && s.MemberID == id && s.ClusterID == leader.ClusterID && s.Leader == leader.MemberID
 	switch {
 	case p.Healthy:
 		p.UnhealthySince, p.State = time.Time{}, s

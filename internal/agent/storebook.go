@@ -128,6 +128,11 @@ func (b *storeBook) pass(ctx context.Context) {
 	healthy := s.observation.Etcd.Value().Healthy
 	e, err := b.readCharter(ctx)
 	if err != nil {
+		if !healthy { // what could have changed since is unknown
+			b.update(func(l *plan.Ledger) {
+				l.Checkpoint, l.Verdict = cluster.Unknown[cluster.Checkpoint](), cluster.Unknown[cluster.Verdict]()
+			})
+		}
 		b.fail(err)
 		return
 	}
