@@ -21,16 +21,23 @@ const (
 
 // Peer is a machine that the environment says belongs to the group.
 type Peer struct {
-	ID         string    `json:"id,omitempty"`   // the machine's own id; the name when the source has none
-	Name       string    `json:"name"`           // unique in the group; etcd's member name
-	Host       string    `json:"host"`           // IP address or DNS name, no port
-	Zone       string    `json:"zone,omitempty"` // failure domain
-	Region     string    `json:"region,omitempty"`
-	State      PeerState `json:"state"`
-	Launched   time.Time `json:"launched,omitzero"` // zero when unknown
-	ClientPort int       `json:"client_port"`
-	PeerPort   int       `json:"peer_port"`
-	AgentPort  int       `json:"agent_port"`
+	ID       string    `json:"id,omitempty"`   // the machine's own id; the name when the source has none
+	Name     string    `json:"name"`           // unique in the group; etcd's member name
+	Host     string    `json:"host"`           // IP address or DNS name, no port
+	Zone     string    `json:"zone,omitempty"` // failure domain
+	Region   string    `json:"region,omitempty"`
+	State    PeerState `json:"state"`
+	Launched time.Time `json:"launched,omitzero"` // zero when unknown
+	// Group is the Auto Scaling group, or its like, that the machine belongs to.
+	Group string `json:"group,omitempty"`
+	// Held says that the machine's coming up or going away waits for our word:
+	// it is pending or terminating under a lifecycle hook.
+	Held bool `json:"held,omitempty"`
+	// Unhealthy says that its group gives the machine up and will replace it.
+	Unhealthy  bool `json:"unhealthy,omitempty"`
+	ClientPort int  `json:"client_port"`
+	PeerPort   int  `json:"peer_port"`
+	AgentPort  int  `json:"agent_port"`
 }
 
 // Alive says that the machine exists and is not going away.
