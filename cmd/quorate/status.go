@@ -137,6 +137,8 @@ func size(n int64) string {
 	switch {
 	case n <= 0:
 		return "-"
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
 	case n < 1<<20:
 		return fmt.Sprintf("%d KiB", n>>10)
 	case n < 1<<30:
