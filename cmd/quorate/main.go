@@ -25,6 +25,7 @@ type cli struct {
 	Recover recoverCmd `cmd:"" help:"Say which members are lost for good, when no quorum can come back."`
 	Leave   leaveCmd   `cmd:"" help:"Remove a node from the cluster for good."`
 	Backup  backupCmd  `cmd:"" help:"Take and list full snapshots."`
+	AWS     awsCmd     `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`
 	Etcd    etcdCmd    `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`
 	Version versionCmd `cmd:"" help:"Print the versions of quorate and of the built-in etcd."`
 }
