@@ -117,6 +117,8 @@ func tendLearner(o Observation, h house) (Decision, bool) {
 	return Decision{}, false
 }
 
+const stillPublished = "a voter goes once its DNS records have been withdrawn for their TTL"
+
 // removeLost removes a voter that has lost its disk, whose machine is gone, or
 // that leaves: one at a time, and only while the rest stay a quorum.
 func removeLost(o Observation, h house) (Decision, bool) {
@@ -146,6 +148,8 @@ func removeLost(o Observation, h house) (Decision, bool) {
 			blocked = do("keep", "a voter must go, but the rest would not be a quorum", []any{s.Label()})
 		case s.ID == o.Etcd.Value().MemberID: // handOver has found no successor
 			blocked = do("keep", "the leader must go, and no other voter is fit to lead", nil)
+		case s.healthy && !Withdrawn(o, s.ID):
+			blocked = do("keep", stillPublished, []any{s.Label()})
 		default:
 			return do("keep", reason, nil, RemoveMember{s.ID, s.Label()}), true
 		}
@@ -178,11 +182,25 @@ func handOver(o Observation, h house) (Decision, bool) {
 	return Decision{}, false
 }
 
-// shrink removes one voter above the wanted size: the unhealthy before the
-// healthy, and never the leader.
+// shrink removes one voter above the wanted size.
 func shrink(o Observation, h house) (Decision, bool) {
-	if o.size() == 0 || len(h.voters) <= o.size() || len(h.learners) > 0 {
+	out, ok := surplus(o, h)
+	switch {
+	case !ok:
 		return Decision{}, false
+	case !h.mayGo(out):
+		return do("keep", "more voters than wanted, but removing one would risk the quorum", []any{out.Label()}), true
+	case out.healthy && !Withdrawn(o, out.ID):
+		return do("keep", stillPublished, []any{out.Label()}), true
+	}
+	return do("keep", "more voters than wanted", []any{len(h.voters), " of ", o.size()}, RemoveMember{out.ID, out.Label()}), true
+}
+
+// surplus is the voter to go when there are more than wanted: the unhealthy
+// before the healthy, and never the leader.
+func surplus(o Observation, h house) (standing, bool) {
+	if o.size() == 0 || len(h.voters) <= o.size() || len(h.learners) > 0 {
+		return standing{}, false
 	}
 	rank := func(s standing) int {
 		switch {
@@ -193,16 +211,12 @@ func shrink(o Observation, h house) (Decision, bool) {
 		}
 		return 0
 	}
-	out := slices.MaxFunc(h.voters, func(a, b standing) int {
+	return slices.MaxFunc(h.voters, func(a, b standing) int {
 		if d := rank(a) - rank(b); d != 0 {
 			return d
 		}
 		return compareNames(a.Label(), b.Label())
-	})
-	if !h.mayGo(out) {
-		return do("keep", "more voters than wanted, but removing one would risk the quorum", []any{out.Label()}), true
-	}
-	return do("keep", "more voters than wanted", []any{len(h.voters), " of ", o.size()}, RemoveMember{out.ID, out.Label()}), true
+	}), true
 }
 
 func compareNames(a, b string) int {

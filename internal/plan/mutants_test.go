@@ -127,6 +127,7 @@ func specification() []table {
 		recoverFromABackupRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows()} {
 		out = append(out, table{rows, askDecide})
 	}
+	out = append(out, recordTables()...)
 	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps},
 		table{guardClaimRows(), askClaim}, table{guardExplainRows(), askExplain}, table{guardShutdownRows(), askShutdown})
 }

@@ -35,6 +35,7 @@ type Observation struct {
 	Local       []cluster.Member            `json:"local,omitempty"`
 	Probes      map[cluster.MemberID]Probe  `json:"probes,omitempty"`
 	Invitations map[cluster.MemberID]string `json:"invitations,omitempty"`
+	Publishing  Publishing                  `json:"publishing,omitzero"` // the keeper's, of DNS records
 }
 
 // Settings are the operator's wishes.
