@@ -24,6 +24,7 @@ type Operation struct {
 	Stack   string
 	StackID string
 	Total   int    // resources that it touches; 0 when unknown
+	deletes bool   // it is the stack's end
 	after   string // the id of the last event before it; empty: it began with the stack
 }
 
@@ -126,9 +127,15 @@ func (t *tally) verdict(region string) (ended bool, err error) {
 		return false, nil
 	}
 	last := t.events[i]
-	switch types.ResourceStatus(last.Status) {
-	case types.ResourceStatusCreateComplete, types.ResourceStatusUpdateComplete, types.ResourceStatusDeleteComplete:
-		return true, nil
+	switch types.StackStatus(last.Status) {
+	case types.StackStatusDeleteComplete:
+		if t.op.deletes {
+			return true, nil
+		}
+	case types.StackStatusCreateComplete, types.StackStatusUpdateComplete:
+		if !t.op.deletes {
+			return true, nil
+		}
 	}
 	culprit := firstFailure(t.events)
 	if culprit == (Event{}) {
@@ -219,7 +226,7 @@ func (r *Region) Running(ctx context.Context, name string) (Operation, bool, err
 	if err != nil || !running(s.StackStatus) {
 		return Operation{}, false, err
 	}
-	op := Operation{Stack: name, StackID: aws.ToString(s.StackId)}
+	op := Operation{Stack: name, StackID: aws.ToString(s.StackId), deletes: s.StackStatus == types.StackStatusDeleteInProgress}
 	events, err := r.since(ctx, op.StackID, "")
 	op.after = beforeLatest(events)
 	return op, err == nil, err
