@@ -40,6 +40,7 @@ type Proxy struct {
 	addresses    map[string]addresses
 	machines     map[string]*machine
 	queues       map[string]string // group → queue URL
+	surplus      map[string]int    // region/group → instances beyond those desired
 	hookTimeout  time.Duration
 	onTerminated func(instanceID string)
 }
@@ -55,7 +56,7 @@ func New(t testing.TB, motoEndpoint string) *Proxy {
 		t.Fatal(err)
 	}
 	p := &Proxy{t: t, moto: target, faults: map[string]Fault{}, cleared: make(chan struct{}), addresses: map[string]addresses{},
-		machines: map[string]*machine{}, queues: map[string]string{}, onTerminated: func(string) {}}
+		machines: map[string]*machine{}, queues: map[string]string{}, surplus: map[string]int{}, onTerminated: func(string) {}}
 	srv := httptest.NewServer(p)
 	p.URL = srv.URL
 	t.Cleanup(func() { p.Heal(); srv.CloseClientConnections(); srv.Close() })

@@ -117,7 +117,7 @@ func (p *Proxy) rewriteDesired(c Call, body []byte) []byte {
 		group := found(groupName, piece)
 		return desired.ReplaceAllFunc(piece, func(b []byte) []byte {
 			n, _ := strconv.Atoi(found(desired, b))
-			return []byte("<DesiredCapacity>" + strconv.Itoa(n-p.ending(c.Region, group)) + "</DesiredCapacity>")
+			return []byte("<DesiredCapacity>" + strconv.Itoa(n-p.ending(c.Region, group)-p.surplus[c.Region+"/"+group]) + "</DesiredCapacity>")
 		})
 	})
 }
