@@ -45,3 +45,16 @@ func stackIn(op Operation, status string) string {
 		"</member></Stacks></DescribeStacksResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></DescribeStacksResponse>",
 		op.StackID, op.Stack, status)
 }
+
+// made is ListStackResources' answer as documented.
+func made(all ...resource) string {
+	var b strings.Builder
+	b.WriteString(`<ListStackResourcesResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><ListStackResourcesResult><StackResourceSummaries>`)
+	for _, r := range all {
+		fmt.Fprintf(&b, "<member><LogicalResourceId>%s</LogicalResourceId><PhysicalResourceId>%s</PhysicalResourceId><ResourceType>%s</ResourceType>"+
+			"<LastUpdatedTimestamp>2026-01-02T03:04:05Z</LastUpdatedTimestamp><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>",
+			r.Logical, r.Physical, r.Type)
+	}
+	b.WriteString("</StackResourceSummaries></ListStackResourcesResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></ListStackResourcesResponse>")
+	return b.String()
+}

@@ -24,18 +24,25 @@ Resources:
       DesiredCapacity: '2'
       AvailabilityZones: [eu-west-3a, eu-west-3b]
       LaunchTemplate: {LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber}
-  Old:
-    Type: AWS::CloudWatch::Alarm
-    Properties: {MetricName: age, Namespace: quorate, ComparisonOperator: GreaterThanThreshold, EvaluationPeriods: 1, Period: 60, Threshold: 1, Statistic: Maximum}
 Outputs:
   Endpoint: {Value: 'https://nlb.example:2379'}
 `
 
-// status is made with CreateStack: of a change set moto forgets the outputs.
-func status(t *testing.T, _ *front) {
+// status is of a stack made with CreateStack, because of a change set moto
+// forgets the outputs. CloudFormation's alarms it lacks: the test makes one and
+// adds it to the list of resources, whose answer is the documented API's.
+func status(t *testing.T, f *front) {
 	r := region(t, "eu-west-3")
 	_, err := r.cfn.CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("fleet"), TemplateBody: aws.String(fleet)})
 	must(t, err)
+	_, err = r.watches.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: aws.String("fleet-Old-1"), Namespace: aws.String("quorate"),
+		MetricName: aws.String("age"), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold, EvaluationPeriods: aws.Int32(1),
+		Period: aws.Int32(60), Threshold: aws.Float64(1), Statistic: cwtypes.StatisticMaximum})
+	must(t, err)
+	groups, err := r.groups.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{})
+	must(t, err)
+	f.can("ListStackResources", made(resource{"Old", "fleet-Old-1", alarmType},
+		resource{"Group", *groups.AutoScalingGroups[0].AutoScalingGroupName, groupType}))
 	s, err := r.Status(t.Context(), "fleet")
 	must(t, err)
 	if len(s.Problems) > 0 || s.Outputs["Endpoint"] != "https://nlb.example:2379" || s.Desired != 2 || len(s.Instances) != 2 || len(s.Alarms) != 1 {
