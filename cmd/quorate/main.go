@@ -64,7 +64,7 @@ func dispatch(ctx context.Context, args []string, out, errOut io.Writer) error {
 	k, err := kong.New(&c, kong.Name("quorate"), kong.Description("Keeps an etcd cluster alive on any group of machines."),
 		kong.UsageOnError(), kong.Writers(out, errOut), kong.Exit(func(int) { ended = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)),
-		kong.Bind(streams{out, errOut}))
+		kong.Bind(streams{out, errOut}), kong.Vars{"features": featureNames()})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ package moto
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,13 +12,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-)
 
-// version is pinned: what moto lacks and gets wrong differs by release.
-const version = "5.2.5"
+	"github.com/quorate/quorate/internal/clustertest/pyvenv"
+)
 
 // Start runs an emulator on a free port of 127.0.0.1, empty, until the test
 // ends, and points the AWS SDK at it: the endpoint, a region and dummy
@@ -27,11 +24,11 @@ const version = "5.2.5"
 // installs moto first, where no earlier test has.
 func Start(t testing.TB) (endpoint string) {
 	t.Helper()
-	python, err := install(t.Context())
+	bin, err := pyvenv.Install(t.Context(), "moto")
 	if err != nil {
-		t.Fatalf("installing moto: %v", err)
+		t.Fatal(err)
 	}
-	endpoint, err = serve(t, python)
+	endpoint, err = serve(t, filepath.Join(bin, "python"))
 	if err != nil {
 		t.Fatalf("starting moto: %v", err)
 	}
@@ -132,58 +129,4 @@ func drain(lines *bufio.Scanner, said chan<- string) {
 	if !sent {
 		said <- "last words: " + strings.Join(last, " | ")
 	}
-}
-
-// install makes a virtual environment once for this user, and is the path of
-// its python. Test processes that install at once wait for each other.
-func install(ctx context.Context) (string, error) {
-	dir, err := home()
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	venv := filepath.Join(dir, version)
-	python, done := filepath.Join(venv, "bin", "python"), filepath.Join(venv, "installed")
-	if _, err := os.Stat(done); err == nil {
-		return python, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	for _, args := range [][]string{
-		{"python3", "-m", "venv", "--clear", venv},
-		{python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "moto[server]==" + version},
-	} {
-		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("running %s: %w: %s", strings.Join(args, " "), err, out)
-		}
-	}
-	return python, os.WriteFile(done, []byte(version+"\n"), 0o644)
-}
-
-func home() (string, error) {
-	if dir := os.Getenv("QUORATE_CACHE"); dir != "" {
-		return filepath.Join(dir, "moto"), nil
-	}
-	dir, err := os.UserCacheDir()
-	return filepath.Join(dir, "quorate", "moto"), err
-}
-
-// lock is gone when the process is.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }

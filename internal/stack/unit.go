@@ -1,0 +1,184 @@
+package stack
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Where things are on a machine.
+const (
+	dataDir  = "/var/lib/quorate"
+	tlsDir   = "/etc/quorate/tls"
+	binPath  = "/usr/local/bin/quorate"
+	etcdPath = "/opt/etcd/etcd"
+)
+
+// agentArgs are the words after `quorate`: the agent's whole configuration.
+// Marks (see marked) stand for what only CloudFormation knows.
+func (b *builder) agentArgs() []string {
+	out := []string{"run",
+		"--cluster=" + b.Stack,
+		"--peers=" + b.peers(),
+		"--store=s3://" + mark(b.bucketName()) + "?region=" + mark(b.bucketRegion()),
+		"--size=" + b.wanted(),
+		"--data-dir=" + dataDir,
+		"--listen-host=0.0.0.0",
+		fmt.Sprintf("--health-port=%d", HealthPort),
+		"--queue=@{Queue}",
+		"--cloudwatch=" + MetricsNamespace,
+		"--backup-interval=" + b.BackupInterval.String(),
+		fmt.Sprintf("--backup-keep=%d", b.BackupKeep),
+		fmt.Sprintf("--backup-keep-hourly=%d", b.BackupKeepHourly),
+		fmt.Sprintf("--backup-keep-daily=%d", b.BackupKeepDaily),
+	}
+	if b.HostedZoneID != "" {
+		out = append(out, fmt.Sprintf("--dns=route53://%s?zone=%s&prefix=%s&ttl=%s&style=%s",
+			b.HostedZoneID, strings.TrimSuffix(b.HostedZone, "."), b.DNSPrefix, b.DNSTTL, b.DNSStyle))
+	}
+	if b.paired() {
+		out = append(out, "--firewall="+FirewallTag+"="+b.Stack)
+	}
+	if b.tls() {
+		for _, kind := range []string{"", "peer-"} {
+			out = append(out, "--"+kind+"cert-file="+tlsDir+"/node.crt", "--"+kind+"key-file="+tlsDir+"/node.key",
+				"--"+kind+"trusted-ca-file="+tlsDir+"/ca.crt", "--"+kind+"client-cert-auth")
+		}
+	}
+	if b.ownEtcd() {
+		out = append(out, "--etcd="+etcdPath)
+	}
+	if extra := b.etcdArgs(); len(extra) > 0 {
+		out = append(append(out, "--"), extra...)
+	}
+	return out
+}
+
+// peers is the source: a single stack's own group, or all machines of the
+// stacks of this name in both regions.
+func (b *builder) peers() string {
+	if !b.paired() {
+		return "aws-asg://?region=@{AWS::Region}"
+	}
+	return "aws-tag://aws:cloudformation:stack-name=" + b.Stack + "?regions=" + strings.Join(b.Regions, ",") + "&address=" + b.Address
+}
+
+// wanted is the number of voters: the group's own, or for a pair, of which no
+// group knows the whole, the number itself.
+func (b *builder) wanted() string {
+	if b.paired() {
+		return fmt.Sprint(b.Size)
+	}
+	return "auto"
+}
+
+func (b *builder) etcdArgs() []string {
+	var out []string
+	if b.paired() {
+		out = append(out, fmt.Sprintf("--heartbeat-interval=%d", b.Heartbeat/time.Millisecond), fmt.Sprintf("--election-timeout=%d", b.Election/time.Millisecond))
+	}
+	return append(out, b.EtcdFlags...)
+}
+
+// unit is the agent's service. KillMode=process leaves etcd serving when the
+// agent crashes; its orderly end stops etcd itself.
+func (b *builder) unit() string {
+	command := binPath
+	service := hardening
+	if b.Image != "" {
+		command, service = "/usr/bin/docker run --name quorate "+strings.Join(b.containerArgs(), " "), container
+	}
+	return fmt.Sprintf(`[Unit]
+Description=quorate keeps this machine's etcd
+After=network-online.target%s
+Wants=network-online.target
+RequiresMountsFor=%s
+StartLimitIntervalSec=0
+
+[Service]
+Environment=AWS_REGION=@{AWS::Region}
+ExecStart=%s %s
+Restart=always
+RestartSec=2
+TimeoutStopSec=3min
+KillMode=process
+LimitNOFILE=65536
+OOMScoreAdjust=-900
+%s
+[Install]
+WantedBy=multi-user.target
+`, map[bool]string{true: " docker.service"}[b.Image != ""], dataDir, command, strings.Join(b.systemdArgs(), " \\\n  "), service)
+}
+
+// systemdArgs are the agent's words as systemd reads them: % is its own mark.
+func (b *builder) systemdArgs() []string {
+	var out []string
+	for _, a := range b.agentArgs() {
+		out = append(out, strings.ReplaceAll(a, "%", "%%"))
+	}
+	return out
+}
+
+// hardening is what the agent and etcd can do without.
+const hardening = `User=quorate
+Group=quorate
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ReadWritePaths=` + dataDir + `
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+`
+
+// container replaces the hardening: docker does it.
+const container = `ExecStartPre=-/usr/bin/docker rm --force quorate
+ExecStop=/usr/bin/docker stop --time 150 quorate
+`
+
+func (b *builder) containerArgs() []string {
+	return []string{"--rm", "--network host", "--user 2379:2379", "--read-only", "--tmpfs /tmp", "--cap-drop ALL", "--security-opt no-new-privileges",
+		"--ulimit nofile=65536", "--env AWS_REGION", "--volume " + dataDir + ":" + dataDir, "--volume /etc/quorate:/etc/quorate:ro", b.Image}
+}
+
+// certifyUnit and certifyTimer renew the machine's certificate, of 90 days,
+// each week.
+const certifyUnit = `[Unit]
+Description=certificate of this machine for quorate
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+Environment=AWS_REGION=@{AWS::Region}
+ExecStart=/usr/local/lib/quorate/certify
+`
+
+const certifyTimer = `[Unit]
+Description=weekly certificate of this machine for quorate
+
+[Timer]
+OnCalendar=weekly
+RandomizedDelaySec=1d
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+`
