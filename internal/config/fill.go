@@ -17,6 +17,9 @@ import (
 // found stays empty, and Validate says so. It writes nothing.
 func (c Config) Filled(ctx context.Context) Config {
 	c = c.clone()
+	if here, ok := c.here(ctx); ok {
+		c.Name = here.Name
+	}
 	if c.Name == "" {
 		c.Name, _ = os.Hostname()
 	}
@@ -86,6 +89,18 @@ func (c Config) me(ctx context.Context) (cluster.Peer, bool) {
 		return cluster.Peer{}, false
 	}
 	return view.Peer(c.Name)
+}
+
+// here is this node where the source can tell it without a name.
+func (c Config) here(ctx context.Context) (cluster.Peer, bool) {
+	source, err := peers.Open(c.Peers, c.Ports())
+	if err != nil || c.Name != "" {
+		return cluster.Peer{}, false
+	}
+	if l, ok := source.(peers.Locator); ok {
+		return l.Local(ctx)
+	}
+	return cluster.Peer{}, false
 }
 
 func listen(host string) string {

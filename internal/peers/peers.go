@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/peers/dns"
 	"github.com/quorate/quorate/internal/peers/entry"
 	"github.com/quorate/quorate/internal/peers/file"
 	"github.com/quorate/quorate/internal/peers/static"
@@ -24,11 +25,17 @@ type Source interface {
 	View(ctx context.Context) (cluster.View, error)
 }
 
+// Locator is a Source that can tell which peer is this machine.
+type Locator interface {
+	// Local is false when none or several may be, or nobody knows now.
+	Local(ctx context.Context) (cluster.Peer, bool)
+}
+
 // Ports are the group's usual ports.
 type Ports = entry.Ports
 
 // supported is how a source may be written.
-const supported = "name=host,name=host or file:///path"
+const supported = "name=host,name=host, file:///path or dns+srv://domain"
 
 // Validate says what is wrong with the text of a source, without looking at
 // what it names.
@@ -50,6 +57,8 @@ func Open(raw string, ports Ports) (Source, error) {
 		return opened(static.Open(raw, ports))
 	case scheme == "file":
 		return opened(file.Open(raw, ports))
+	case scheme == "dns+srv":
+		return opened(dns.Open(raw, ports))
 	}
 	return nil, fmt.Errorf("not supported yet: %q; want %s", scheme+"://", supported)
 }

@@ -33,7 +33,7 @@ func TestValidate(t *testing.T) {
 		"":                "empty: want name=host",
 		"a":               "want name=host",
 		"file://relative": "three slashes",
-		"aws-asg://x":     `not supported yet: "aws-asg://"; want name=host,name=host or file:///path`,
+		"aws-asg://x":     `not supported yet: "aws-asg://"; want name=host,name=host`,
 		"etcd://h":        "not supported yet",
 		"https://u:p@h/x": `not supported yet: "https://"`,
 	} {
