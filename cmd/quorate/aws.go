@@ -10,6 +10,9 @@ import (
 type awsCmd struct {
 	Template  awsTemplateCmd  `cmd:"" help:"Print the CloudFormation template of a cluster's stack; touches nothing."`
 	IAMPolicy awsIAMPolicyCmd `cmd:"" name:"iam-policy" help:"Print the IAM policy that an agent needs: exactly the actions that it uses; touches nothing."`
+	Deploy    awsDeployCmd    `cmd:"" help:"Make or change a cluster's stack: shows the changes, asks, follows them to the end."`
+	Status    awsStatusCmd    `cmd:"" help:"Show a stack, its machines and its alarms: exit code 0 healthy, 1 not."`
+	Delete    awsDeleteCmd    `cmd:"" help:"Delete a stack: shows what goes and what stays, asks, follows it to the end."`
 }
 
 // stackFlags describe a stack, alike for all commands that take one.

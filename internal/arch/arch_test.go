@@ -43,8 +43,8 @@ var arrows = map[string][]string{
 	"internal/clustertest/moto": {"internal/clustertest/pyvenv"},
 	"internal/agent": {"internal/cluster", "internal/plan", "internal/control", "internal/etcd", "internal/ledger", "internal/store",
 		"internal/backup", "internal/durable", "internal/tlsfiles"},
-	"cmd/quorate": {"internal/agent", "internal/backup", "internal/cluster", "internal/config", "internal/control", "internal/durable",
-		"internal/etcd", "internal/peers", "internal/plan", "internal/stack", "internal/store", "internal/tlsfiles"},
+	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cluster", "internal/config", "internal/control", "internal/durable",
+		"internal/etcd", "internal/peers", "internal/plan", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles"},
 }
 
 // pure is all that the core may import of the standard library.
