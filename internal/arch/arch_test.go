@@ -37,14 +37,15 @@ var arrows = map[string][]string{
 	"internal/peers/peerstest": {"internal/cluster", "internal/peers/entry"},
 	"internal/peers": {"internal/cluster", "internal/peers/entry", "internal/peers/static", "internal/peers/file", "internal/peers/aws",
 		"internal/peers/dns"},
-	"internal/config":           {"internal/cluster", "internal/peers", "internal/peers/entry", "internal/tlsfiles", "internal/store", "internal/etcd", "internal/aws"},
+	"internal/config":           {"internal/cluster", "internal/peers", "internal/peers/entry", "internal/tlsfiles", "internal/store", "internal/etcd", "internal/aws", "internal/publish"},
 	"internal/store/storetest":  {"internal/store"},
 	"internal/clustertest":      {"internal/cluster", "internal/plan"},
 	"internal/clustertest/moto": {"internal/clustertest/pyvenv"},
 	"internal/agent": {"internal/cluster", "internal/plan", "internal/control", "internal/etcd", "internal/ledger", "internal/store",
-		"internal/backup", "internal/durable", "internal/tlsfiles"},
+		"internal/backup", "internal/durable", "internal/tlsfiles", "internal/publish"},
 	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cluster", "internal/config", "internal/control", "internal/durable",
-		"internal/etcd", "internal/peers", "internal/plan", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles"},
+		"internal/etcd", "internal/peers", "internal/plan", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
+		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles"},
 }
 
 // pure is all that the core may import of the standard library.

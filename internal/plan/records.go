@@ -87,9 +87,9 @@ func Records(o Observation, n Naming) Publication {
 
 // goes says that the keeper is about to remove the voter.
 func (s standing) goes(o Observation, h house) bool {
-	extra, ok := surplus(o, h)
+	extra, _ := surplus(o, h)
 	resting := o.Ledger.Lock.Value().Held(o.Now)
-	return s.leaving || s.leavesSoon || s.gone || ok && !resting && extra.ID == s.ID
+	return s.leaving || s.leavesSoon || s.gone || !resting && extra.ID == s.ID
 }
 
 // records are those of the members: for each an address and its SRV records,

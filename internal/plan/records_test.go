@@ -128,6 +128,7 @@ func withdrawRows() map[string]row {
 		"one too many, withdrawn":           {house3(size(2), asked(time.Hour, time.Minute, "c")), "[c] keep: more voters than wanted (3 of 2): RemoveMember{c}"},
 		"one too many, and dead":            {house3(size(2), down("b", 0), publishing), "[] keep: more voters than wanted (3 of 2): RemoveMember{b}"},
 		"a follower knows of nobody":        {see(data(1), following), "[] serve: voter: following the leader"},
+		"a follower withdraws nobody":       {house3(following, leaving), "[] serve: voter: following the leader"},
 		"while it goes, the house is kept":  {house3(leavingB, publishing, snapshot("k", time.Hour)), "[b] keep: a backup is due (by c): TakeBackup{c}"},
 	}
 }

@@ -1,0 +1,66 @@
+package publish
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Owner is who has claimed a name. The claim is a TXT record below that name,
+// not at it, so that it can stand beside any type.
+type Owner struct {
+	Cluster string            `json:"cluster"`
+	Epoch   cluster.Epoch     `json:"epoch"`
+	ID      cluster.ClusterID `json:"id"` // etcd's, which tells clusters of one name and epoch apart
+}
+
+const ownerLabel = "quorate-owner."
+
+// ownerName is where the claim to a name is.
+func ownerName(name string) string { return ownerLabel + name }
+
+// ownedName is the name that a claim is to.
+func ownedName(owner string) (string, bool) { return strings.CutPrefix(owner, ownerLabel) }
+
+// text is the claim's one value.
+func (o Owner) text() string {
+	return fmt.Sprintf(`"heritage=quorate,cluster=%s,epoch=%d,id=%s"`, o.Cluster, o.Epoch, o.ID)
+}
+
+// readOwner reads a claim. Anything that text has not written is none.
+func readOwner(s Set) (Owner, bool) {
+	if s.Type != "TXT" || len(s.Values) != 1 {
+		return Owner{}, false
+	}
+	var o Owner
+	for field := range strings.SplitSeq(strings.Trim(s.Values[0], `"`), ",") {
+		key, value, _ := strings.Cut(field, "=")
+		switch key {
+		case "cluster":
+			o.Cluster = value
+		case "epoch":
+			n, _ := strconv.ParseUint(value, 10, 64) // text() must agree, below
+			o.Epoch = cluster.Epoch(n)
+		case "id":
+			_ = o.ID.UnmarshalText([]byte(value)) // likewise
+		}
+	}
+	return o, o.Cluster != "" && o.text() == s.Values[0]
+}
+
+// mayTake says whether w may write to a name that c has claimed, or why not.
+func (w Wish) mayTake(c Owner) (why string) {
+	switch {
+	case c.Cluster != w.Owner.Cluster:
+		return fmt.Sprintf("it belongs to cluster %s (epoch %d)", c.Cluster, c.Epoch)
+	case w.AnyEpoch || c.Epoch < w.Owner.Epoch:
+		return ""
+	case c.Epoch > w.Owner.Epoch:
+		return fmt.Sprintf("it belongs to epoch %d of this cluster, and ours is %d", c.Epoch, w.Owner.Epoch)
+	case c.ID != w.Owner.ID:
+		return fmt.Sprintf("it belongs to another cluster that is called %s too (etcd cluster id %s, ours is %s)", c.Cluster, c.ID, w.Owner.ID)
+	}
+	return ""
+}

@@ -1,0 +1,101 @@
+package route53
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
+
+	"github.com/quorate/quorate/internal/publish"
+)
+
+// find is the id of the one zone with exactly our name. Route 53 lists zones
+// from a name on, so that the first is not always the one asked for; and public
+// and private zones may share a name.
+func (z *Zone) find(ctx context.Context) (string, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.id != "" {
+		return z.id, nil
+	}
+	zones, err := z.candidates(ctx)
+	if err != nil {
+		return "", err
+	}
+	var ids []string
+	for _, h := range zones {
+		if z.cfg.Private == nil || isPrivate(h) == *z.cfg.Private {
+			ids = append(ids, short(h))
+		}
+	}
+	switch {
+	case len(zones) == 0:
+		return "", fmt.Errorf("no hosted zone is called exactly %s", z.cfg.Zone)
+	case len(ids) == 0:
+		return "", fmt.Errorf("hosted zone %s is %s: private= says otherwise", z.cfg.Zone, kind(zones[0]))
+	case len(ids) > 1:
+		return "", fmt.Errorf("%d hosted zones are called %s: say which with id=: %s", len(ids), z.cfg.Zone, strings.Join(described(zones), ", "))
+	}
+	z.id = ids[0]
+	return z.id, nil
+}
+
+func (z *Zone) candidates(ctx context.Context) ([]types.HostedZone, error) {
+	if z.cfg.ID != "" {
+		return z.byID(ctx)
+	}
+	var out []types.HostedZone
+	in := &sdk.ListHostedZonesByNameInput{DNSName: aws.String(z.cfg.Zone + ".")}
+	for {
+		page, err := z.client.ListHostedZonesByName(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("looking for hosted zone %s: %w", z.cfg.Zone, err)
+		}
+		for _, h := range page.HostedZones {
+			if name(h) != z.cfg.Zone {
+				return out, nil // sorted: those of our name come first
+			}
+			out = append(out, h)
+		}
+		if !page.IsTruncated {
+			return out, nil
+		}
+		in.DNSName, in.HostedZoneId = page.NextDNSName, page.NextHostedZoneId
+	}
+}
+
+func (z *Zone) byID(ctx context.Context) ([]types.HostedZone, error) {
+	out, err := z.client.GetHostedZone(ctx, &sdk.GetHostedZoneInput{Id: &z.cfg.ID})
+	if err != nil {
+		return nil, fmt.Errorf("looking for hosted zone %s: %w", z.cfg.ID, err)
+	}
+	if got := name(*out.HostedZone); got != z.cfg.Zone {
+		return nil, fmt.Errorf("hosted zone %s is called %s, not %s", z.cfg.ID, got, z.cfg.Zone)
+	}
+	return []types.HostedZone{*out.HostedZone}, nil
+}
+
+func name(h types.HostedZone) string { return publish.CleanName(unescape(aws.ToString(h.Name))) }
+
+func short(h types.HostedZone) string {
+	return strings.TrimPrefix(aws.ToString(h.Id), "/hostedzone/")
+}
+
+func isPrivate(h types.HostedZone) bool { return h.Config != nil && h.Config.PrivateZone }
+
+func kind(h types.HostedZone) string {
+	if isPrivate(h) {
+		return "private"
+	}
+	return "public"
+}
+
+func described(zones []types.HostedZone) (out []string) {
+	for _, h := range zones {
+		out = append(out, short(h)+" ("+kind(h)+")")
+	}
+	return out
+}
