@@ -67,10 +67,10 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	w.options = agent.Options{Settings: settings(w.cfg), Retention: retention(w.cfg), Name: w.cfg.Name, Zone: w.cfg.Zone, Host: w.cfg.Host,
 		AgentPort: w.cfg.AgentPort, DataDir: w.cfg.DataDir, Etcd: etcdConfig(w.cfg), Version: version}
 	w.parts = agent.Parts{Log: log, Source: source, Store: st, Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
-		Dial:    func(endpoint string) *etcd.Client { return etcd.Dial(endpoint, client, auth) },
-		HTTP:    w.httpClient(),
-		Strange: func(ctx context.Context, u string) error { _, err := etcd.ProbePeerPort(ctx, u, peer); return err },
-		Secure:  agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
+		Dial:   func(endpoint string) *etcd.Client { return etcd.Dial(endpoint, client, auth) },
+		HTTP:   w.httpClient(),
+		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) { return etcd.ProbePeerPort(ctx, u, peer) },
+		Secure: agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
 	return w, nil
 }
 

@@ -31,10 +31,39 @@ func (a *Agent) act(ctx context.Context, o plan.Observation, d plan.Decision) er
 				return fmt.Errorf("journalling before %s: %w", s, err)
 			}
 		}
+		if err := a.timely(o, s); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
 		if err := a.do(ctx, o, s); err != nil {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 		a.metrics.step(s)
+	}
+	return nil
+}
+
+// actFresh is how old the facts of a decision may be when a step is taken that
+// others' votes depend on. A slow store, or a machine that was held up, may part
+// the two.
+const actFresh = 5 * time.Second
+
+var (
+	errStale  = errors.New("the facts are too old, deciding anew")
+	errNoEtcd = errors.New("our etcd does not run")
+)
+
+// timely fails for a step that changes the membership, or ends an etcd, when
+// what it was decided on is older than actFresh. Both clocks count: the
+// monotonic one is not set, the other one passes while a machine is suspended.
+func (a *Agent) timely(o plan.Observation, s plan.Step) error {
+	switch s.(type) {
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd:
+	default:
+		return nil
+	}
+	now := time.Now()
+	if age := max(now.Sub(o.Now), now.Round(0).Sub(o.Now.Round(0))); age > actFresh {
+		return fmt.Errorf("%w: observed %s ago", errStale, age.Round(time.Millisecond))
 	}
 	return nil
 }
@@ -55,7 +84,7 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 	case plan.InstallSeed: // a spent identity beside the complete seed, or the rename
 		return a.installSeed(s)
 	case plan.StartEtcd: // a spent identity, or an etcd that the next agent adopts
-		return a.startEtcd(s)
+		return a.startEtcd(ctx, s)
 	case plan.StopEtcd: // an etcd that may still be ending
 		return a.stopEtcd(ctx)
 	case plan.SetDataAside: // one rename
@@ -80,7 +109,7 @@ func (a *Agent) changeMembership(ctx context.Context, s plan.Step) error {
 	ctx, cancel := context.WithTimeout(ctx, memberCall)
 	defer cancel()
 	if a.own == nil {
-		return fmt.Errorf("our etcd does not run")
+		return errNoEtcd
 	}
 	switch s := s.(type) {
 	case plan.AddLearner: // an entry without an invitation: its joiner disowns it
@@ -116,7 +145,12 @@ func (a *Agent) stamp(c cluster.Charter) cluster.Stamp {
 // startEtcd starts the process. The identity that a first start uses up is
 // recorded before, durably: whatever happens then, it is never used again on
 // an empty disk.
-func (a *Agent) startEtcd(s plan.StartEtcd) error {
+func (a *Agent) startEtcd(ctx context.Context, s plan.StartEtcd) error {
+	if s.State == etcd.StateExisting {
+		if err := a.vouched(ctx, s); err != nil {
+			return err
+		}
+	}
 	dir := a.opt.Etcd.DataDir
 	start := etcd.Start{State: s.State, InitialCluster: s.Initial, Token: s.Token}
 	if s.State == "resume" {
@@ -130,6 +164,7 @@ func (a *Agent) startEtcd(s plan.StartEtcd) error {
 			return err
 		}
 	}
+	a.noteAuthorities()
 	args := etcd.Args(a.parts.EtcdVer, a.opt.Etcd, start)
 	p, err := etcd.Launch(a.opt.DataDir, a.parts.Binary, args, etcd.Env(a.parts.Environ, args))
 	if err != nil {

@@ -41,9 +41,9 @@ type Parts struct {
 	Binary  etcd.Binary
 	EtcdVer etcd.Version
 	Environ []string
-	Dial    func(endpoint string) *etcd.Client              // of etcd, with the right certificates and user
-	HTTP    *http.Client                                    // to other agents
-	Strange func(ctx context.Context, peerURL string) error // nil: some etcd answers on that peer port
+	Dial    func(endpoint string) *etcd.Client                               // of etcd, with the right certificates and user
+	HTTP    *http.Client                                                     // to other agents
+	AtPeer  func(ctx context.Context, peerURL string) (etcd.PeerPort, error) // what an etcd tells on that peer port
 	Secure  Schemes
 }
 
@@ -89,6 +89,7 @@ type Agent struct {
 	local      []cluster.Member // the member list in our own data
 	own        *etcd.Client
 	launch     launchState
+	ca         authorities
 	unhealthy  time.Time
 	seedFails  int
 	lastReason string
@@ -128,6 +129,7 @@ func New(opt Options, parts Parts) (*Agent, error) {
 	if found {
 		a.log.Info("adopted the etcd that runs here", "pid", proc.PID())
 		a.proc, a.foreign = proc, isForeign(opt)
+		a.recallAuthorities(proc)
 	}
 	return a, nil
 }

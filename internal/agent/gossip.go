@@ -119,7 +119,8 @@ func (a *Agent) exchange(ctx context.Context, agentURL, peerURL string, c *conta
 	r, err := a.hearFrom(call, agentURL)
 	stranger := false
 	if err != nil && ctx.Err() == nil {
-		stranger = a.parts.Strange(call, peerURL) == nil
+		_, silent := a.parts.AtPeer(call, peerURL)
+		stranger = silent == nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -141,7 +142,7 @@ func (a *Agent) hearFrom(ctx context.Context, agentURL string) (cluster.Report, 
 	if a.readOnly {
 		return c.Report(ctx)
 	}
-	return c.Exchange(ctx, a.published.Load().report)
+	return c.Exchange(ctx, a.Report())
 }
 
 // Exchange takes note of a report that another agent has sent us.
@@ -181,7 +182,7 @@ func matters(a, b cluster.Report) bool {
 	return epoch(a) != epoch(b) || grant(a) != grant(b) || a.Disk.State != b.Disk.State || a.Keeper != b.Keeper ||
 		a.Etcd.Leader != b.Etcd.Leader || len(a.Members) != len(b.Members) || len(a.Invitations) != len(b.Invitations) ||
 		a.Joining != b.Joining || len(a.Disowns) != len(b.Disowns) || a.Lost != b.Lost || a.Leaving != b.Leaving ||
-		a.Moved != b.Moved || a.ViewHash != b.ViewHash || a.Etcd.Running != b.Etcd.Running
+		a.Moved != b.Moved || a.StaleCA != b.StaleCA || a.Restarting != b.Restarting || a.ViewHash != b.ViewHash || a.Etcd.Running != b.Etcd.Running
 }
 
 // freshReports are the newest report of each agent, none older than 3 s, and

@@ -29,6 +29,7 @@ func Look(ctx context.Context, opt Options, parts Parts, limit time.Duration) (c
 	}
 	if found {
 		a.proc, a.foreign = proc, isForeign(opt)
+		a.recallAuthorities(proc)
 	}
 	work, stop := context.WithTimeout(ctx, limit)
 	defer a.work.Wait()

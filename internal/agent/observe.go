@@ -22,6 +22,7 @@ const (
 // that a black-holed peer or store delays no round:
 //
 //	disk, process    read here; an error makes the disk unread
+//	authorities      their files are read here; half-written ones have not changed
 //	ledger           the book's last reading; a failed one makes what could have changed unknown
 //	view             the source's last answer; a failed or late one is unknown
 //	reports          other agents' answers of the last 3 s; silence is no report
@@ -36,6 +37,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	a.lookForForeign(ctx, &o)
 	o.Process = plan.Process{Running: a.proc != nil || a.foreign, Foreign: a.foreign, NotBefore: a.launch.notBefore,
 		Crashes: a.launch.crashes, SeedFails: a.seedFails}
+	a.observeAuthorities(&o)
 	if o.Disk.State == cluster.DiskData && o.Process.Running {
 		a.launch.sawData = true
 	}

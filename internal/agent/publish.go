@@ -45,6 +45,7 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 		Disk: o.Disk, Local: o.Local, Etcd: o.Etcd.Value(), Ready: ready,
 		Lost: c.Lost, SeedFailed: c.SeedFailed, Disowns: c.Disowns, Joining: c.Joining, Moved: c.Moved,
 		Join: o.Settings.Join, Leaving: o.Self.Leaving,
+		StaleCA: o.Process.StaleCA, StaleSince: o.Process.StaleSince, Restarting: slices.Contains(d.Steps, plan.Step(plan.StopEtcd{})),
 		Reason: line, Steps: d.StepNames(), Since: a.reasonAt, LastError: a.lastErr,
 	}
 	r.Etcd.Running, r.Etcd.Foreign, r.Etcd.Restarts, r.Etcd.PID = o.Process.Running, o.Process.Foreign, a.launch.restarts, a.pid()
@@ -113,7 +114,14 @@ func readiness(o plan.Observation) (bool, string) {
 }
 
 // Report is this node's, of the last round.
-func (a *Agent) Report() cluster.Report { return a.published.Load().report }
+func (a *Agent) Report() cluster.Report {
+	s := a.published.Load()
+	r := s.report
+	if !s.observation.Now.IsZero() {
+		r.Age = time.Since(s.observation.Now)
+	}
+	return r
+}
 
 // Ready says whether this node is a voter in a healthy cluster, or why not.
 func (a *Agent) Ready() (bool, string) {

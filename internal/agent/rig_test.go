@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -116,6 +117,26 @@ func (n *node) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	a := r.agentOf(n.name, n.host, log)
+	ln, err := net.Listen("tcp", n.host+":2378")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	n.agent, n.stop, n.done = a, stop, make(chan error, 1)
+	go func() { n.done <- a.Run(ctx, ln) }()
+}
+
+// joiner is an agent that is not run.
+func (r *rig) joiner(host string) *Agent {
+	r.t.Helper()
+	a := r.agentOf("j", host, io.Discard)
+	r.t.Cleanup(func() { a.lockFile.Close() })
+	return a
+}
+
+func (r *rig) agentOf(name, host string, log io.Writer) *Agent {
+	r.t.Helper()
 	src, err := peers.Open("file://"+filepath.Join(r.dir, "peers.yaml"), peers.Ports{Client: 2379, Peer: 2380, Agent: 2378})
 	if err != nil {
 		r.t.Fatal(err)
@@ -124,26 +145,19 @@ func (n *node) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	dir := filepath.Join(r.dir, n.name)
-	opt := Options{Settings: r.settings, Name: n.name, Host: n.host, AgentPort: 2378, DataDir: dir, Version: "test",
-		Etcd: etcd.Config{Name: n.name, DataDir: filepath.Join(dir, "etcd"), AdvertiseHost: n.host, ClientPort: 2379, PeerPort: 2380}}
+	dir := filepath.Join(r.dir, name)
+	opt := Options{Settings: r.settings, Name: name, Host: host, AgentPort: 2378, DataDir: dir, Version: "test",
+		Etcd: etcd.Config{Name: name, DataDir: filepath.Join(dir, "etcd"), AdvertiseHost: host, ClientPort: 2379, PeerPort: 2380}}
 	a, err := New(opt, Parts{Log: slog.New(slog.NewTextHandler(log, nil)), Source: src, Store: st, Binary: r.bin, EtcdVer: r.ver,
 		Environ: os.Environ(), Dial: func(e string) *etcd.Client { return etcd.Dial(e, etcd.TLSFiles{}, etcd.Credentials{}) },
 		HTTP: &http.Client{Timeout: 5 * time.Second}, Secure: Schemes{"http", "http", "http"},
-		Strange: func(ctx context.Context, u string) error {
-			_, err := etcd.ProbePeerPort(ctx, u, etcd.TLSFiles{})
-			return err
+		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) {
+			return etcd.ProbePeerPort(ctx, u, etcd.TLSFiles{})
 		}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", n.host+":2378")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	n.agent, n.stop, n.done = a, stop, make(chan error, 1)
-	go func() { n.done <- a.Run(ctx, ln) }()
+	return a
 }
 
 // halt ends the agent, which ends its etcd.

@@ -16,6 +16,9 @@ type Report struct {
 	Agent    string    `json:"agent_url"`
 	Version  string    `json:"version"` // quorate's
 	At       time.Time `json:"at"`
+	// Age is how old the report was when it was sent: an agent that is held up in
+	// a step answers with what it knew before.
+	Age time.Duration `json:"age,omitempty"`
 	Launched time.Time `json:"launched,omitzero"` // machine launch, else agent start
 
 	Disk    Disk      `json:"disk"`
@@ -37,6 +40,16 @@ type Report struct {
 	Joining bool         `json:"joining,omitempty"` // wants to become a member
 	Leaving bool         `json:"leaving,omitempty"` // `quorate leave`: wants to be removed
 	Moved   bool         `json:"moved,omitempty"`   // runs on kept data at another peer URL than its entry says
+
+	// StaleCA says that this node's etcd must restart to trust the authorities of
+	// its files, since StaleSince; Restarting, that it is about to stop it.
+	StaleCA    bool      `json:"stale_ca,omitempty"`
+	StaleSince time.Time `json:"stale_since,omitzero"`
+	Restarting bool      `json:"restarting,omitempty"`
+
+	Crashes int      `json:"crashes,omitempty"` // of etcd, in a row
+	Doomed  []string `json:"doomed,omitempty"`  // ids of peers that will be interrupted, as far as it has heard
+	Uneasy  []string `json:"uneasy,omitempty"`  // and of those that may be
 
 	Keeper bool `json:"keeper,omitempty"`
 	// Invitations are the keeper's: which disk each unstarted learner was added for.

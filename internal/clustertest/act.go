@@ -39,6 +39,9 @@ func (w *World) act(m *machine, step plan.Step) error {
 		if m.etcd != nil && m.etcd.foreign {
 			w.fail("%s stops an etcd that is not its own", m.name)
 		}
+		if m.agent.decision.Verb == "renew" {
+			w.onRenew(m)
+		}
 		w.kill(m)
 		return nil
 	case plan.SetDataAside:
@@ -216,7 +219,7 @@ func (w *World) run(m *machine, d *data) {
 	if err := w.onStart(m, d); err != nil {
 		return
 	}
-	m.etcd = &proc{m: m, d: d, heard: w.now, started: w.now, patient: electionTimeout + w.between(0, 2*time.Second)}
+	m.etcd = &proc{m: m, d: d, ca: m.ca, heard: w.now, started: w.now, patient: electionTimeout + w.between(0, 2*time.Second)}
 }
 
 // startJoiner is etcd's `existing` start: it asks a running member for the list

@@ -94,6 +94,11 @@ func (w *World) notWell() string {
 			return "member " + x.Label() + " is not healthy"
 		}
 	}
+	for _, m := range w.live {
+		if m.etcd != nil && !m.etcd.foreign && m.etcd.ca != m.ca {
+			return "etcd of " + m.name + " trusts an old CA"
+		}
+	}
 	if w.settings.HasStore && w.store.ready[w.truth.epoch].Epoch == 0 {
 		return "no ready mark"
 	}

@@ -34,6 +34,7 @@ var allFaults = []fault{
 	{"clock", 3, func(w *World) { w.onOne((*World).jumpClock) }},
 	{"resize", 2, (*World).resize},
 	{"pause", 1, (*World).pause},
+	{"new CA", 3, (*World).newCA},
 	{"leave", 1, func(w *World) { w.onOne((*World).leave) }},
 	{"kill all", 1, (*World).killAll},
 	{"lose all", 1, (*World).loseAll},
@@ -173,6 +174,17 @@ func (w *World) launch() {
 		w.newMachine(name, host)
 		w.logf("machine %s is launched at %s", name, host)
 		w.recordSource()
+	}
+}
+
+// newCA brings a new CA to some machines; the others get it when the faults end.
+func (w *World) newCA() {
+	w.ca++
+	w.logf("FAULT: CA %d is copied to some machines", w.ca)
+	for _, m := range w.live {
+		if w.chance(0.7) {
+			m.ca = w.ca
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/plan"
@@ -221,6 +222,27 @@ func (w *World) lastMembers(before cluster.Charter, was cluster.ClusterID) []clu
 		out = append(out, cluster.Member{ID: memberIDOf(before.Token, f.PeerURL), Name: f.Name, PeerURLs: []string{f.PeerURL}})
 	}
 	return out
+}
+
+// onRenew checks, when an etcd is stopped for its CA, that no other voter's is
+// down for the same, and that a quorum which does without it is left. What a
+// fault has just broken nobody may know yet.
+func (w *World) onRenew(m *machine) {
+	p := m.etcd
+	if p == nil || !w.healthy(p) {
+		return
+	}
+	for _, x := range w.live {
+		if x != m && x.renewing != 0 && p.d.conf.votes(x.renewing) {
+			w.fail("%s stops its etcd for its CA while that of %s is down for the same", m.name, x.name)
+		}
+	}
+	m.renewing = p.id()
+	const known = actFresh + 2*reportAge + time.Second
+	voters := p.d.conf.voters()
+	if n := w.reaches(p, voters) - 1; len(voters) > 2 && w.now-w.struck > known && n < cluster.Quorum(len(voters)) {
+		w.fail("%s stops its etcd for its CA, and leaves %d healthy of %d voters", m.name, n, len(voters))
+	}
 }
 
 // settleDebts works out which acknowledged writes the new epoch must hold:

@@ -35,6 +35,8 @@ type agent struct {
 	unhealthySince time.Time
 	backupTried    time.Time
 	seedFails      int
+	staleSince     time.Time
+	staleOf        int
 	local          []cluster.Member // the list in its own data
 	localOf        int              // which data
 	seedEpoch      cluster.Epoch
@@ -109,14 +111,14 @@ func (w *World) agentRound(m *machine) {
 }
 
 // actFresh is how old an observation may be when a change of the membership is
-// made on it: an agent that slept in between looks again.
+// made on it, or an etcd stopped: an agent that slept in between looks again.
 const actFresh = 5 * time.Second
 
 var errTooLate = errors.New("the observation is too old to act on")
 
 func changesMembers(s plan.Step) bool {
 	switch s.(type) {
-	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership:
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd:
 		return true
 	}
 	return false
@@ -135,6 +137,7 @@ func (w *World) observe(m *machine) plan.Observation {
 		o.Staged = m.disk.staged.epoch
 	}
 	o.Process = w.process(m)
+	w.observeCA(m, &o)
 	w.observeEtcd(m, &o)
 	w.observeView(m, &o)
 	w.hear(m, &o)
@@ -179,6 +182,18 @@ func (w *World) process(m *machine) plan.Process {
 		p.NotBefore = zeroTime.Add(last + m.agent.clock + min(500*time.Millisecond<<p.Crashes, 8*time.Second))
 	}
 	return p
+}
+
+// observeCA compares what etcd has read with what the machine's files hold.
+func (w *World) observeCA(m *machine, o *plan.Observation) {
+	a, p := m.agent, m.etcd
+	switch {
+	case p == nil || p.foreign || p.ca == m.ca:
+		a.staleSince = time.Time{}
+	case a.staleSince.IsZero() || a.staleOf != m.ca:
+		a.staleSince, a.staleOf = o.Now, m.ca
+	}
+	o.Process.StaleCA, o.Process.StaleSince = !a.staleSince.IsZero(), a.staleSince
 }
 
 func (w *World) etcdState(p *proc) cluster.EtcdState {
@@ -272,7 +287,9 @@ func (w *World) hear(m *machine, o *plan.Observation) {
 		}
 		b := other.agent
 		if b != nil && w.linked(layerAgent, m, other) && b.report != nil && !b.frozen && !w.chance(w.faults.reportLost) {
-			a.heard[other.idx] = heard{*b.report, w.now}
+			r := *b.report
+			r.Age = w.now - b.observed
+			a.heard[other.idx] = heard{r, w.now}
 		}
 		h, ok := a.heard[other.idx]
 		if ok && w.now-h.at <= reportAge {
@@ -293,7 +310,8 @@ func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
 	}
 	r := &cluster.Report{Cluster: o.Settings.Cluster, Name: m.name, PeerID: m.id, Host: m.host, Zone: m.zone, PeerURL: m.peerURL(),
 		At: o.Now, Launched: m.launched, Disk: o.Disk, Etcd: o.Etcd.Value(), Lost: c.Lost, SeedFailed: c.SeedFailed,
-		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved, Local: o.Local}
+		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved, Local: o.Local,
+		StaleCA: o.Process.StaleCA, StaleSince: o.Process.StaleSince, Restarting: slices.Contains(m.agent.decision.Steps, plan.Step(plan.StopEtcd{}))}
 	r.Etcd.Running, r.Etcd.Foreign = o.Process.Running, o.Process.Foreign
 	if o.Ledger.Charter.Known() {
 		v := o.Ledger.Charter.Value()

@@ -129,6 +129,7 @@ type proc struct {
 	match   map[cluster.MemberID]int
 	since   map[cluster.MemberID]time.Duration // connected since
 	lonely  time.Duration                      // a leader without a quorum since
+	ca      int                                // that it read when it started
 }
 
 func (p *proc) id() cluster.MemberID { return p.d.member }
@@ -166,6 +167,9 @@ func (w *World) peerProc(p *proc, id cluster.MemberID) *proc {
 // raftTick lets a little time pass in every etcd.
 func (w *World) raftTick() {
 	for _, p := range slices.Clone(w.procs()) {
+		if p.id() == p.m.renewing && w.healthy(p) {
+			p.m.renewing = 0
+		}
 		if p.m.etcd == p && w.expelled(p) {
 			w.logf("%s: etcd exits: member %s has been removed", p.m.name, p.id())
 			w.etcdEnds(p.m)

@@ -175,7 +175,7 @@ func (w *World) heal() {
 	w.healNetwork()
 	w.store.down, w.source.down, w.source.lag = false, false, 0
 	for _, m := range slices.Clone(w.live) {
-		m.storeCut, m.seesLess = false, false
+		m.storeCut, m.seesLess, m.ca = false, false, w.ca
 		if m.state == cluster.Terminating {
 			w.terminate(m)
 		} else if m.off {

@@ -62,6 +62,7 @@ type World struct {
 	reasons   map[string]int
 	verdict   map[string]bool // names that an operator has called lost
 	procBuf   []*proc
+	ca        int // the newest
 }
 
 // machine is one machine's whole life; a replacement is another one.
@@ -83,7 +84,9 @@ type machine struct {
 	storeCut bool
 	seesLess bool // its source answers are partial
 	leaving  bool
-	lost     bool // terminated for good
+	lost     bool             // terminated for good
+	ca       int              // of its files
+	renewing cluster.MemberID // its etcd was stopped for its CA, and is not healthy again
 }
 
 // disk outlives its agent and its etcd, but not a wipe.
@@ -158,7 +161,7 @@ func (w *World) newMachine(name, host string) *machine {
 	m := &machine{idx: len(w.machines), name: name, host: host, state: cluster.Running, launched: zeroTime.Add(w.now)}
 	m.id = fmt.Sprintf("i-%02d", m.idx)
 	m.zone = string(rune('a' + m.idx%3))
-	m.disk = w.newDisk()
+	m.disk, m.ca = w.newDisk(), w.ca
 	w.machines = append(w.machines, m)
 	w.live = append(w.live, m)
 	w.startAgent(m)

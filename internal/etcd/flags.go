@@ -111,6 +111,18 @@ func tlsSettings(c Config) []Setting {
 	return all
 }
 
+// Authorities are the files of the authorities that etcd trusts: it reads them
+// once, at its start, and every other TLS file for each connection.
+func (c Config) Authorities() []string {
+	var files []string
+	for _, s := range tlsSettings(c) {
+		if (s.Flag == "trusted-ca-file" || s.Flag == "peer-trusted-ca-file") && s.Value != "" {
+			files = append(files, s.Value)
+		}
+	}
+	return files
+}
+
 // defaults are what quorate sets unless the operator does: the check, at each
 // compaction, that finds a corrupt member; off in etcd and renamed from line to
 // line. (The check at the start is left off: it asks every peer first, up to 7 s

@@ -105,3 +105,19 @@ func TestCheckExtraNamesEveryProblem(t *testing.T) {
 		}
 	}
 }
+
+// TestAuthorities: a CA for clients counts only where certificates are demanded
+// of them, because else etcd does not get it.
+func TestAuthorities(t *testing.T) {
+	c := Config{Client: TLSFiles{"c", "k", "client-ca"}, Peer: TLSFiles{"p", "k", "peer-ca"}}
+	if got := c.Authorities(); !slices.Equal(got, []string{"peer-ca"}) {
+		t.Errorf("without client certificates: %v", got)
+	}
+	c.ClientCertAuth = true
+	if got := c.Authorities(); !slices.Equal(got, []string{"peer-ca", "client-ca"}) {
+		t.Errorf("with client certificates: %v", got)
+	}
+	if got := (Config{}).Authorities(); len(got) > 0 {
+		t.Errorf("plain text: %v", got)
+	}
+}

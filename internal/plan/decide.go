@@ -129,10 +129,14 @@ func listed(members []cluster.Member, id cluster.MemberID) bool {
 	return ok
 }
 
-// serve watches over a running etcd: the leader's agent keeps the house, the
+// serve watches over a running etcd, and restarts it when it must and nothing
+// else is to be done.
+func serve(o Observation) Decision { return announce(o, renew(o, attend(o))) }
+
+// attend is serve but for restarts: the leader's agent keeps the house, the
 // others follow, and without a leader somebody must ask whether one can ever
 // come back.
-func serve(o Observation) Decision {
+func attend(o Observation) Decision {
 	e, c := o.Etcd.Value(), o.Ledger.Charter
 	adopted := c.Value().Seed.Kind == cluster.SeedAdopted && c.Value().Seed.ClusterID == o.Disk.ClusterID
 	k, found, torn := o.keeper()

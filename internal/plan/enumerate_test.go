@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -122,7 +123,30 @@ func spaces() []space {
 		{"etcd", []opt{asIs, unknownEtcd, foreign}},
 		{"stranger", []opt{asIs, func(o *Observation) { o.Strangers = []string{at("b")} }}},
 	}}
-	return []space{alone, bare, orphan, household()}
+	return []space{alone, bare, orphan, household(), renewal()}
+}
+
+// renewal is three voters and a CA that has changed at some; b is seen from c
+// too, so that a node sees others before and after it by name.
+func renewal() space {
+	mate := func(n string) axis {
+		return axis{n, []opt{
+			asIs, silent(n), newCAAt(n, 0), newCAAt(n, time.Hour), follows(n, "b", 6), follows(n, n, 5),
+			says(n, func(r *cluster.Report) { r.Etcd.Healthy = false }), says(n, func(r *cluster.Report) { r.Restarting = true }),
+			and(newCAAt(n, time.Hour), says(n, func(r *cluster.Report) { r.Restarting = true })),
+		}}
+	}
+	led := func(leader string) opt { return func(o *Observation) { *o = ring(leader) } }
+	return space{name: "renewal", base: func() Observation { return ring("b") }, axes: []axis{
+		{"leader", []opt{led("a"), led("b"), led("c")}},
+		{"self", []opt{asIs, newCA(0), func(o *Observation) { o.Process.StaleCA = false }}},
+		mate("b"), mate("c"),
+		{"name", []opt{asIs, func(o *Observation) { o.Self.Name = "bb" }, func(o *Observation) { o.Self.Name = "d" }}},
+		{"members", []opt{asIs, unknownMembers, and(unknownMembers, says("b", func(r *cluster.Report) { r.Keeper = false })),
+			func(o *Observation) { o.Members = cluster.Known(of(voters("a", "b", "c"), learner("d"))) }, func(o *Observation) { o.Members = cluster.Known(voters("a")) }}},
+		{"etcd", []opt{asIs, sick(0), sick(time.Hour), foreign, unknownEtcd}},
+		{"lock", []opt{asIs, paused, unknownLock}},
+	}}
 }
 
 // household is the keeper a of b, c and a learner or newcomer d.

@@ -34,7 +34,7 @@ func violated(o Observation, d Decision) string {
 			why = asideBreaks(o)
 		case StopEtcd:
 			if o.Process.Foreign || asideBreaks(o) != "" {
-				why = "an etcd is stopped that serves"
+				why = restartBreaks(o)
 			}
 		case RemoveMember:
 			removals++

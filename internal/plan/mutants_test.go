@@ -124,7 +124,7 @@ type table struct {
 func specification() []table {
 	var out []table
 	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
-		recoverFromABackupRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows()} {
+		recoverFromABackupRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), renewRows()} {
 		out = append(out, table{rows, askDecide})
 	}
 	out = append(out, recordTables()...)
@@ -281,10 +281,11 @@ var equivalent = map[string]string{
 	"keep: ok is true":                                              "a rule that has nothing to say says the zero decision",
 	"mayStartAsFounder: o.Disk.State != cluster.DiskEmpty is false": "every caller has an empty disk; it stays because a founding must never depend on that",
 	"nextSeed: b.Known() is true":                                   "only founders of a backup's charter say SeedFailed",
+	"renewSick: found is true":                                      "without a keeper its cluster id is 0",
 	"provenLost: s.ID != 0 is true":                                 "nobody disowns the id 0",
 	"resume: found is true":                                         "without a keeper its cluster id is 0",
-	"serve: found is true":                                          "without a keeper its cluster id is 0",
-	"serve: o.Disk.State == cluster.DiskData is true":               "an etcd that runs on a directory elsewhere is foreign",
+	"attend: found is true":                                         "without a keeper its cluster id is 0",
+	"attend: o.Disk.State == cluster.DiskData is true":              "an etcd that runs on a directory elsewhere is foreign",
 	"stalled: ok is true":                                           "no report is the zero report, in which nothing runs",
 	"succeed: c.Seed.Kind == cluster.SeedSurvivor is true":          "only a survivor's seed names a survivor",
 	"withdrawn: ok is true":                                         "the zero founder's URL is nobody's",

@@ -36,6 +36,7 @@ type Observation struct {
 	Probes      map[cluster.MemberID]Probe  `json:"probes,omitempty"`
 	Invitations map[cluster.MemberID]string `json:"invitations,omitempty"`
 	Publishing  Publishing                  `json:"publishing,omitzero"` // the keeper's, of DNS records
+	Machines    Machines                    `json:"machines,omitzero"`
 }
 
 // Settings are the operator's wishes.
@@ -49,6 +50,10 @@ type Settings struct {
 	DeadAfter       time.Duration        `json:"dead_after"`
 	LearnerPatience time.Duration        `json:"learner_patience"`
 	BackupEvery     time.Duration        `json:"backup_every"` // 0: none
+
+	HasCloud   bool          `json:"has_cloud,omitempty"`   // machines can be held, let go, given up
+	SurgeWait  time.Duration `json:"surge_wait,omitempty"`  // how long a departing voter stays for its replacement
+	CrashLimit int           `json:"crash_limit,omitempty"` // ends of etcd in a row that say its disk is bad; 0: none do
 }
 
 // Self is who this node is.
@@ -67,6 +72,10 @@ type Process struct {
 	NotBefore time.Time `json:"not_before,omitzero"`  // back-off after crashes
 	Crashes   int       `json:"crashes,omitempty"`    // in a row
 	SeedFails int       `json:"seed_fails,omitempty"` // restores of this charter's seed that failed, in a row
+	// StaleCA says that the files of the authorities that etcd trusts hold
+	// something else, wholly written, than when it started and read them.
+	StaleCA    bool      `json:"stale_ca,omitempty"`
+	StaleSince time.Time `json:"stale_since,omitzero"`
 }
 
 // Ledger is what the store holds; without a store, what consent has made.
