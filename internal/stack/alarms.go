@@ -46,6 +46,8 @@ func (b *builder) alarm(id, metric, what, comparison string, threshold, minutes 
 		"ComparisonOperator": comparison, "Threshold": threshold, "TreatMissingData": missing,
 		"AlarmActions": []any{ref("Topic")}, "OKActions": []any{ref("Topic")},
 	})
+	// There are no figures, and no reason for an alarm, before the first machines vote.
+	b.change(id, func(r *Resource) { r.DependsOn = []string{GroupResource} })
 }
 
 // worst is the statistic that no good value of the minute can hide behind.

@@ -69,7 +69,6 @@ func (b *builder) group() {
 		UpdatePolicy: object{
 			"AutoScalingRollingUpdate": object{"MinInstancesInService": size, "MaxBatchSize": 1, "WaitOnResourceSignals": true, "PauseTime": "PT30M",
 				"SuspendProcesses": []any{"AZRebalance", "AlarmNotification", "HealthCheck", "ReplaceUnhealthy", "ScheduledActions"}},
-			"AutoScalingScheduledAction": object{"IgnoreUnmodifiedGroupSizeProperties": false},
 		},
 	}
 	b.output("Group", "Auto Scaling group of the machines.", ref(GroupResource))

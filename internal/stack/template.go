@@ -93,6 +93,9 @@ func (t Template) YAML() ([]byte, error) {
 	if err := enc.Encode(t); err != nil {
 		return nil, fmt.Errorf("writing a template: %w", err)
 	}
+	if !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
+		out.WriteByte('\n')
+	}
 	return out.Bytes(), nil
 }
 

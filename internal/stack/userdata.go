@@ -52,7 +52,7 @@ func (b *builder) userData() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("writing user data: %w", err)
 	}
-	return "#cloud-config\n" + string(text), nil
+	return "#cloud-config\n" + strings.TrimRight(string(text), "\n") + "\n", nil
 }
 
 // setupConf is what the scripts are told: shell assignments whose values

@@ -171,7 +171,7 @@ var urlForm = regexp.MustCompile(`^(https|s3)://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]
 
 func checkDownload(bad *problems, what, raw, sum string) {
 	if u, err := url.Parse(raw); err != nil || !urlForm.MatchString(raw) || u.User != nil {
-		bad.say(what+"-url", "%q: want https://host/path or s3://bucket/key", raw)
+		bad.say(what+"-url", "want https://host/path or s3://bucket/key, without a password") // not quoted: it may hold a secret
 	}
 	bad.match(what+"-sha256", sum, sha256Form, "64 hexadecimal digits, in lower case")
 }
