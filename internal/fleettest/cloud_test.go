@@ -3,6 +3,12 @@ package fleettest
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
@@ -18,10 +25,12 @@ import (
 // cloud is one region as its operator sees it: past the proxy, so that what
 // the proxy records and breaks is the agents' alone.
 type cloud struct {
-	t      testing.TB
-	region string
-	asg    *autoscaling.Client
-	ec2    *ec2.Client
+	t        testing.TB
+	endpoint string
+	region   string
+	asg      *autoscaling.Client
+	ec2      *ec2.Client
+	cfn      *cloudformation.Client
 }
 
 func newCloud(t testing.TB, endpoint, region string) *cloud {
@@ -29,9 +38,10 @@ func newCloud(t testing.TB, endpoint, region string) *cloud {
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion(region),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("operator", "secret", "")))
 	must(t, err)
-	return &cloud{t: t, region: region,
+	return &cloud{t: t, endpoint: endpoint, region: region,
 		asg: autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.BaseEndpoint = aws.String(endpoint) }),
-		ec2: ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.BaseEndpoint = aws.String(endpoint) })}
+		ec2: ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.BaseEndpoint = aws.String(endpoint) }),
+		cfn: cloudformation.NewFromConfig(cfg, func(o *cloudformation.Options) { o.BaseEndpoint = aws.String(endpoint) })}
 }
 
 // subnet makes a network whose addresses are loopback ones: so moto's own
@@ -115,4 +125,49 @@ func (c *cloud) kill(ids ...string) {
 	c.t.Helper()
 	_, err := c.ec2.TerminateInstances(c.t.Context(), &ec2.TerminateInstancesInput{InstanceIds: ids})
 	must(c.t, err)
+}
+
+// queue makes a queue.
+func (c *cloud) queue(name string) (url string) {
+	c.t.Helper()
+	body := c.sqs(map[string]string{"Action": "CreateQueue", "QueueName": name})
+	m := regexp.MustCompile(`<QueueUrl>([^<]+)</QueueUrl>`).FindStringSubmatch(body)
+	if m == nil {
+		c.t.Fatalf("making queue %s: %s", name, body)
+	}
+	return m[1]
+}
+
+// waiting are the messages of a queue that nobody has deleted.
+func (c *cloud) waiting(queue string) (n int) {
+	c.t.Helper()
+	body := c.sqs(map[string]string{"Action": "GetQueueAttributes", "QueueUrl": queue, "AttributeName.1": "All"})
+	for _, m := range regexp.MustCompile(`<Name>ApproximateNumberOfMessages(?:NotVisible)?</Name>\s*<Value>([0-9]+)</Value>`).FindAllStringSubmatch(body, -1) {
+		each, err := strconv.Atoi(m[1])
+		must(c.t, err)
+		n += each
+	}
+	return n
+}
+
+// sqs calls moto by the query protocol.
+func (c *cloud) sqs(params map[string]string) string {
+	c.t.Helper()
+	form := url.Values{"Version": {"2012-11-05"}}
+	for k, v := range params {
+		form.Set(k, v)
+	}
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, c.endpoint, strings.NewReader(form.Encode()))
+	must(c.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=operator/20260101/"+c.region+"/sqs/aws4_request, SignedHeaders=host, Signature=x")
+	resp, err := http.DefaultClient.Do(req)
+	must(c.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(c.t, err)
+	if resp.StatusCode != http.StatusOK {
+		c.t.Fatalf("%s: %s: %s", params["Action"], resp.Status, body)
+	}
+	return string(body)
 }

@@ -29,7 +29,7 @@ type fleet struct {
 	moto   string // endpoint
 	proxy  *awsproxy.Proxy
 	clouds map[string]*cloud // by region
-	flags  []string          // of every agent
+	stacks map[string]made   // likewise
 	quit   context.CancelFunc
 	work   sync.WaitGroup
 
@@ -40,15 +40,12 @@ type fleet struct {
 	*witness
 }
 
-// newFleet starts moto and the proxy; flags are those of every agent.
-func newFleet(t testing.TB, flags ...string) *fleet {
+// newFleet starts moto and the proxy: a cloud without machines.
+func newFleet(t testing.TB) *fleet {
 	t.Helper()
-	f := &fleet{t: t, whole: t, dir: t.TempDir(), moto: moto.Start(t), clouds: map[string]*cloud{},
+	f := &fleet{t: t, whole: t, dir: t.TempDir(), moto: moto.Start(t), clouds: map[string]*cloud{}, stacks: map[string]made{},
 		machines: map[string]*machine{}, condemned: map[string]bool{}, witness: newWitness(t)}
 	f.proxy = awsproxy.New(t, f.moto)
-	moto.Bucket(t, f.moto, "fleet")
-	f.flags = append([]string{"--cluster", "fleet", "--store", "s3://fleet", "--size", "auto", "--founding-wait", "20s",
-		"--dead-after", "6s", "--backup-interval", "0"}, flags...)
 	f.proxy.OnTerminated(f.onTerminated)
 	ctx, quit := context.WithCancel(context.Background())
 	f.quit = quit
@@ -58,11 +55,12 @@ func newFleet(t testing.TB, flags ...string) *fleet {
 	return f
 }
 
-// scenario runs one on the fleet, which it finds and leaves with n voters.
+// scenario runs one on the fleet, and leaves it with n voters. A client writes
+// all the time, and every write that it was promised must be there at the end.
 func (f *fleet) scenario(t *testing.T, name string, n int, run func()) {
 	t.Run(name, func(t *testing.T) {
 		f.t = t
-		f.voters(time.Minute, n)
+		f.voters(time.Minute, len(f.running()))
 		f.write()
 		run()
 		f.voters(time.Minute, n)
@@ -70,7 +68,7 @@ func (f *fleet) scenario(t *testing.T, name string, n int, run func()) {
 	})
 }
 
-// region is the operator's view of a region; from now on its instances run.
+// region is the operator's view of a region.
 func (f *fleet) region(name string) *cloud {
 	f.t.Helper()
 	f.mu.Lock()
@@ -79,6 +77,14 @@ func (f *fleet) region(name string) *cloud {
 		f.clouds[name] = newCloud(f.t, f.moto, name)
 	}
 	return f.clouds[name]
+}
+
+// deploy makes a stack; then its instances run.
+func (f *fleet) deploy(region string, made made) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.proxy.Notify(made.group, made.queue)
+	f.stacks[region] = made
 }
 
 // every repeats work with a pause, until ctx ends.
@@ -97,7 +103,10 @@ func (f *fleet) every(ctx context.Context, pause time.Duration, work func(contex
 // instance that was set unhealthy: moto leaves it.
 func (f *fleet) reconcile(ctx context.Context) {
 	f.mu.Lock()
-	clouds := maps.Clone(f.clouds)
+	var clouds []*cloud
+	for region := range f.stacks {
+		clouds = append(clouds, f.clouds[region])
+	}
 	f.mu.Unlock()
 	for _, c := range clouds {
 		found, err := c.instances(ctx)
@@ -160,9 +169,9 @@ func (f *fleet) machine(region string, i types.Instance) *machine {
 	m.imds = awstest.Serve(f.whole, awstest.Instance{ID: id, Type: string(i.InstanceType), Region: region, Zone: m.zone, AccountID: "123456789012",
 		ImageID: aws.ToString(i.ImageId), PrivateIPv4: addr, Launched: aws.ToTime(i.LaunchTime), Role: "fleet",
 		AccessKeyID: "machine", SecretAccessKey: "secret", Session: "session"})
-	m.args = append([]string{"--data-dir", m.dir}, f.flags...)
+	m.args = with(f.stacks[region].args, "data-dir", m.dir, "listen-host", addr)
 	m.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + f.dir, "AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
-		"AWS_ENDPOINT_URL=" + f.proxy.URL}, m.imds.Environ()...)
+		"AWS_ENDPOINT_URL=" + f.proxy.URL, "AWS_REGION=" + region}, m.imds.Environ()...)
 	return m
 }
 
@@ -206,12 +215,8 @@ func (f *fleet) voters(limit time.Duration, n int) time.Duration {
 // sees says whether the machine's agent is ready, and sees n voters, all
 // healthy, and no learner.
 func (m *machine) sees(n int) error {
-	r, err := m.report()
-	if err != nil {
+	if err := m.isReady(); err != nil {
 		return err
-	}
-	if !r.Ready {
-		return fmt.Errorf("%s is not ready: %s %s", m.id, r.Reason, r.LastError)
 	}
 	s, err := m.status()
 	switch {
@@ -226,6 +231,14 @@ func (m *machine) sees(n int) error {
 		}
 	}
 	return nil
+}
+
+func (m *machine) isReady() error {
+	r, err := m.report()
+	if err == nil && !r.Ready {
+		err = fmt.Errorf("%s is not ready: %s %s", m.id, r.Reason, r.LastError)
+	}
+	return err
 }
 
 // leader is the machine whose etcd leads.

@@ -3,12 +3,15 @@ package fleettest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +20,7 @@ import (
 	"github.com/quorate/quorate/internal/aws/awstest"
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/stack"
 )
 
 // machine is one instance: an agent and its etcd on a loopback address.
@@ -108,11 +112,34 @@ func (m *machine) terminate() {
 
 // restart has systemd stop the agent, and its etcd with it, and start it with
 // these flags instead.
-func (m *machine) restart(args []string) {
+func (m *machine) restart(t testing.TB, args []string) {
+	t.Helper()
+	old := m.pid()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.args = args
 	_ = m.agent.Process.Signal(syscall.SIGTERM)
+	m.mu.Unlock()
+	eventually(t, 40*time.Second, "the agent of "+m.id+" is another", func() error {
+		if m.pid() == old {
+			return errors.New("it is the old one")
+		}
+		return nil
+	})
+}
+
+// with is the command line with these flags, a name and a value each, in place
+// of those of the same names.
+func with(args []string, flags ...string) []string {
+	out := slices.Clone(args)
+	for i := 0; i+1 < len(flags); i += 2 {
+		flag := "--" + flags[i] + "="
+		at := slices.IndexFunc(out, func(a string) bool { return strings.HasPrefix(a, flag) })
+		if at < 0 {
+			out, at = append(out, ""), len(out)
+		}
+		out[at] = flag + flags[i+1]
+	}
+	return out
 }
 
 // killEtcd ends etcd alone, as kill -9 does.
@@ -165,7 +192,7 @@ func (m *machine) status() (control.Status, error) {
 // ready is what a load balancer's health check says of the machine.
 func (m *machine) ready() bool {
 	client := http.Client{Timeout: time.Second}
-	resp, err := client.Get(m.url(2378) + "/readyz")
+	resp, err := client.Get(m.url(stack.HealthPort) + "/readyz")
 	if err != nil {
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,16 +14,16 @@ import (
 // program is the real binary, built once for all tests of this package.
 var program string
 
-// networks are the loopback networks of the two regions, as moto's VPCs. The
-// third byte is that of QUORATE_TEST_NETWORK, so that two runs can be moved
-// apart; no other package uses these second bytes.
-var networks = [2]string{"127.31.0.0/24", "127.32.0.0/24"}
+// network is the first region's, of loopback addresses; the second region's is
+// the next one. QUORATE_TEST_NETWORK moves both apart from another run's; no
+// other package uses this second byte.
+var network = "127.31.0.0/24"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if _, third, ok := cutLast(os.Getenv("QUORATE_TEST_NETWORK")); ok {
-		networks = [2]string{"127.31." + third + ".0/24", "127.32." + third + ".0/24"}
+	if third, err := lastByte(os.Getenv("QUORATE_TEST_NETWORK")); err == nil {
+		network = fmt.Sprintf("127.31.%d.0/24", third*2%256)
 	}
 	dir, err := os.MkdirTemp("", "quorate-fleet")
 	if err != nil {
@@ -39,12 +40,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-func cutLast(network string) (before, last string, ok bool) {
-	i := strings.LastIndexByte(network, '.')
-	if i < 0 {
-		return "", "", false
-	}
-	return network[:i], network[i+1:], true
+func lastByte(network string) (int, error) {
+	return strconv.Atoi(network[strings.LastIndexByte(network, '.')+1:])
 }
 
 func must(t testing.TB, err error) {

@@ -12,14 +12,12 @@ import (
 	"github.com/quorate/quorate/internal/clustertest/awsproxy"
 )
 
-const (
-	home  = "eu-central-1"
-	group = "fleet"
-)
+const home = "eu-central-1"
 
-// TestOneRegion is the life of one stack, scene after scene on one fleet.
-func TestOneRegion(t *testing.T) {
+// testOneRegion is the life of one stack, scene after scene on one fleet.
+func testOneRegion(t *testing.T) {
 	f := oneRegion(t)
+	defer f.record()
 	f.scenario(t, "scale 3 to 5 to 3", 3, f.scalesUpAndDown)
 	f.scenario(t, "terminate a follower", 3, func() { f.terminates(f.follower()) })
 	f.scenario(t, "terminate the leader", 3, func() { f.terminates(f.leader()) })
@@ -27,6 +25,8 @@ func TestOneRegion(t *testing.T) {
 	f.scenario(t, "a newcomer is held until it votes", 3, f.holdsNewcomer)
 	f.scenario(t, "the APIs are throttled, break, and answer nothing", 3, f.outlastsFaults)
 	f.scenario(t, "a bad disk is condemned once", 3, f.condemnsOnce)
+	f.scenario(t, "strange messages", 3, f.ignoresStrangeMessages)
+	f.scenario(t, "the queue is down", 3, f.needsNoQueue)
 	f.scenario(t, "two are terminated at once", 3, f.terminatesTwo)
 	f.scenario(t, "instance refresh", 3, func() { f.refresh() })
 	if got := f.epochs(); !slices.Equal(got, []uint64{1}) {
@@ -38,13 +38,17 @@ func TestOneRegion(t *testing.T) {
 // oneRegion is a fleet of three that has formed.
 func oneRegion(t testing.TB) *fleet {
 	t.Helper()
-	f := newFleet(t, "--peers", "aws-asg://?every=1s")
-	c := f.region(home)
-	c.group(group, c.subnet(networks[0]), 3)
+	f := newFleet(t)
+	made := f.region(home).deploy(params(3, network), "", nil)
+	made.args = hurried(made.args)
+	f.deploy(home, made)
 	f.voters(90*time.Second, 3)
 	f.inService()
 	return f
 }
+
+// group is the Auto Scaling group at home.
+func (f *fleet) group() string { return f.stacks[home].group }
 
 // inService waits until no machine waits for a hook.
 func (f *fleet) inService() {
@@ -61,10 +65,10 @@ func (f *fleet) inService() {
 
 func (f *fleet) scalesUpAndDown() {
 	began := time.Now()
-	f.proxy.Scale(home, group, 5)
+	f.proxy.Scale(home, f.group(), 5)
 	f.voters(90*time.Second, 5)
 	f.inService()
-	f.proxy.Scale(home, group, 3)
+	f.proxy.Scale(home, f.group(), 3)
 	f.voters(90*time.Second, 3)
 	f.neverBelow(3, began)
 }
@@ -132,12 +136,17 @@ func (f *fleet) holdsNewcomer() {
 	f.inService()
 }
 
-// polls waits until the group has been asked about so many times by each.
-func (f *fleet) polls(n int) {
+// polls waits until the group has been asked about so many times for each machine.
+func (f *fleet) polls(n int) { f.t.Helper(); f.asked("DescribeAutoScalingGroups", n) }
+
+// looks waits likewise for EC2.
+func (f *fleet) looks(n int) { f.t.Helper(); f.asked("DescribeInstances", n) }
+
+func (f *fleet) asked(action string, n int) {
 	f.t.Helper()
-	before := f.proxy.Count("DescribeAutoScalingGroups")
-	eventually(f.t, time.Minute, "polls of the group", func() error {
-		if got := f.proxy.Count("DescribeAutoScalingGroups") - before; got < n*len(f.running()) {
+	before := f.proxy.Count(action)
+	eventually(f.t, time.Minute, "calls of "+action, func() error {
+		if got := f.proxy.Count(action) - before; got < n*len(f.running()) {
 			return fmt.Errorf("%d", got)
 		}
 		return nil
@@ -196,7 +205,7 @@ func (f *fleet) refresh() gap {
 	began := time.Now()
 	f.writer.mark()
 	for _, old := range f.running() {
-		f.proxy.Surge(home, group)
+		f.proxy.Surge(home, f.group())
 		eventually(f.t, time.Minute, "the newcomer is in service", func() error {
 			all := f.running()
 			if len(all) != 4 {
@@ -209,7 +218,7 @@ func (f *fleet) refresh() gap {
 			}
 			return nil
 		})
-		f.proxy.Retire(home, group, old.id)
+		f.proxy.Retire(home, f.group(), old.id)
 		f.gone(old)
 	}
 	f.voters(time.Minute, 3)

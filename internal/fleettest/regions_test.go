@@ -1,0 +1,89 @@
+package fleettest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/clustertest/awsproxy"
+)
+
+const abroad = "eu-west-1"
+
+// testTwoRegions is the earlier system's migration: a cluster of one region
+// becomes one of two, without an outage and without a new epoch; and then one
+// region's API fails.
+func testTwoRegions(t *testing.T) {
+	f := oneRegion(t)
+	defer f.record()
+	f.scenario(t, "from one region to two", 5, func() { f.migrates() })
+	f.scenario(t, "one region's API fails", 5, f.losesSight)
+	f.scenario(t, "a machine abroad is replaced", 5, f.replacesAbroad)
+	if got := f.epochs(); !slices.Equal(got, []uint64{1}) {
+		t.Errorf("epochs %v: want the first alone", got)
+	}
+}
+
+// migrates follows the documented procedure: the second region's stack is
+// made, and the machines of the first are told of both, in turn.
+func (f *fleet) migrates() {
+	began := time.Now()
+	p := params(5, network)
+	p.Regions, p.Address = []string{home, abroad}, "private"
+	made := f.region(abroad).deploy(p, abroad, map[string]string{"Bucket": f.stacks[home].bucket})
+	made.args = hurried(made.args)
+	f.deploy(abroad, made)
+
+	here := f.stacks[home]
+	here.args = with(made.args, "queue", here.queue)
+	f.deploy(home, here)
+	for _, m := range f.running() {
+		if m.region == home {
+			m.restart(f.t, with(here.args, "data-dir", m.dir, "listen-host", m.addr))
+			eventually(f.t, time.Minute, "the agent is back", m.isReady)
+		}
+	}
+	f.voters(90*time.Second, 5)
+	f.neverBelow(3, began)
+}
+
+// losesSight: a machine of a region whose API does not answer may be alive.
+func (f *fleet) losesSight() {
+	began := time.Now()
+	victim := f.abroad()
+	for _, fault := range []awsproxy.Fault{awsproxy.Throttled, awsproxy.Hanging, awsproxy.Empty} {
+		f.proxy.Inject(abroad+":*", fault)
+		f.looks(3)
+		f.writer.flows(f.t)
+	}
+	f.region(abroad).kill(victim.id)
+	f.gone(victim)
+	f.looks(3)
+	f.writer.flows(f.t)
+	if lists := f.since(began); len(lists) != 1 {
+		f.t.Errorf("the members changed while a region was out of sight: %s", tell(lists))
+	}
+	f.proxy.Heal()
+}
+
+// replacesAbroad: the group of the second region replaces one of its machines.
+func (f *fleet) replacesAbroad() {
+	victim := f.abroad()
+	began := time.Now()
+	f.proxy.Terminate(abroad, victim.id, false)
+	f.gone(victim)
+	f.voters(90*time.Second, 5)
+	f.neverBelow(4, began)
+}
+
+// abroad is a machine of the second region.
+func (f *fleet) abroad() *machine {
+	f.t.Helper()
+	for _, m := range f.running() {
+		if m.region == abroad {
+			return m
+		}
+	}
+	f.t.Fatal("no machine abroad")
+	return nil
+}
