@@ -34,6 +34,7 @@ type Config struct {
 
 	Machine    `group:"This node"`
 	Membership `group:"The cluster"`
+	Naming     `group:"The cluster"`
 	Process    `group:"etcd"`
 	Backups    `group:"Backups"`
 	ServerTLS  `group:"TLS"`

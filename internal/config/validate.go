@@ -44,6 +44,7 @@ func (c Config) Validate() []error {
 	p := problems(slices.Clone(c.unread))
 	c.checkMachine(&p)
 	c.checkMembership(&p)
+	c.Naming.check(&p)
 	c.checkEtcd(&p)
 	c.checkBackups(&p)
 	p = append(p, c.ServerTLS.Files().Validate("")...)
