@@ -4,8 +4,9 @@
 # key is never on a disk here.
 set -euo pipefail
 umask 077
-. /etc/quorate/setup.conf
+. "${SETUP_CONF:-/etc/quorate/setup.conf}"
 dir=${TLS_DIR:-/etc/quorate/tls}
+owner=${TLS_OWNER:-quorate}
 imds=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}
 mkdir -p "$dir"
 new=$(mktemp -d "$dir/.new.XXXXXX")
@@ -16,7 +17,7 @@ metadata() { curl -fsS -m 5 --retry 5 -H "X-aws-ec2-metadata-token: $token" "$im
 parameter() { aws ssm get-parameter --with-decryption --name "$TLS_PATH/$1" --query Parameter.Value --output text; }
 
 id=$(metadata instance-id)
-names="DNS:localhost,IP:127.0.0.1,IP:$(metadata local-ipv4),DNS:$(metadata local-hostname)"
+names="DNS:localhost,IP:127.0.0.1,IP:$(metadata local-ipv4)"
 if public=$(metadata public-ipv4 2>/dev/null); then names+=",IP:$public"; fi
 for name in $TLS_NAMES; do names+=",DNS:$name"; done
 printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=critical,CA:FALSE\n' "$names" >"$new/ext"
@@ -27,5 +28,5 @@ openssl req -new -key "$dir/node.key" -subj "/CN=$id" -out "$new/csr"
 parameter ca.key | openssl x509 -req -sha256 -days 90 -in "$new/csr" -CA "$new/ca.crt" -CAkey /dev/stdin \
   -set_serial "0x$(openssl rand -hex 16)" -extfile "$new/ext" -out "$new/node.crt" 2>/dev/null
 openssl verify -CAfile "$new/ca.crt" "$new/node.crt" >/dev/null
-chown -R quorate: "$dir" "$new"
+chown -R "$owner:" "$dir" "$new"
 mv -f "$new/ca.crt" "$new/node.crt" "$dir/"

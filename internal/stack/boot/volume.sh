@@ -4,8 +4,8 @@
 set -euo pipefail
 mount=/var/lib/quorate
 
-# find is the device that EC2 was asked to name /dev/sdf.
-find() {
+# attached is the device that EC2 was asked to name /dev/sdf.
+attached() {
   local link
   for _ in $(seq 120); do
     for link in /dev/sdf /dev/xvdf; do
@@ -31,7 +31,7 @@ format() {
   esac
 }
 
-device=${1:-$(find)}
+device=${1:-$(attached)}
 format "$device"
 [ $# -eq 0 ] || exit 0
 uuid=$(blkid --probe --output value --match-tag UUID "$device")
