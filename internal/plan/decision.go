@@ -120,6 +120,19 @@ type (
 	}
 	// TakeBackup has the named node stream a full snapshot to the store.
 	TakeBackup struct{ By string }
+
+	// HoldMachine keeps the lifecycle hook that the peer waits for from running
+	// out. The steps for machines ask the cloud in the background: they always
+	// succeed at once, for no failure of a cloud may end a round.
+	HoldMachine struct{ Name string }
+	// ReleaseMachine lets the peer's machine end.
+	ReleaseMachine struct{ Name string }
+	// CondemnMachine tells the group that the peer's machine is bad: it ends it
+	// and launches another.
+	CondemnMachine struct{ Name, Why string }
+	// AnnounceReady says that this machine is here for good: to its group's
+	// launching hook and to the stack that made it.
+	AnnounceReady struct{}
 )
 
 func (s WriteCharter) String() string {
@@ -153,7 +166,11 @@ func (s UpdateMember) String() string   { return fmt.Sprintf("UpdateMember{%s %s
 func (s TransferLeadership) String() string {
 	return fmt.Sprintf("TransferLeadership{%s}", s.Name)
 }
-func (s TakeBackup) String() string { return fmt.Sprintf("TakeBackup{%s}", s.By) }
+func (s TakeBackup) String() string     { return fmt.Sprintf("TakeBackup{%s}", s.By) }
+func (s HoldMachine) String() string    { return fmt.Sprintf("HoldMachine{%s}", s.Name) }
+func (s ReleaseMachine) String() string { return fmt.Sprintf("ReleaseMachine{%s}", s.Name) }
+func (s CondemnMachine) String() string { return fmt.Sprintf("CondemnMachine{%s}", s.Name) }
+func (s AnnounceReady) String() string  { return "AnnounceReady{}" }
 
 // Irreversible steps destroy or decide something that no later round can undo.
 func (s WriteCharter) Irreversible() bool       { return s.Charter.Epoch > 1 }
@@ -174,3 +191,7 @@ func (s RemoveMember) Irreversible() bool       { return true }
 func (s UpdateMember) Irreversible() bool       { return false }
 func (s TransferLeadership) Irreversible() bool { return false }
 func (s TakeBackup) Irreversible() bool         { return false }
+func (s HoldMachine) Irreversible() bool        { return false }
+func (s ReleaseMachine) Irreversible() bool     { return true }
+func (s CondemnMachine) Irreversible() bool     { return true }
+func (s AnnounceReady) Irreversible() bool      { return false }

@@ -45,6 +45,8 @@ func violated(o Observation, d Decision) string {
 			if m, ok := cluster.ByID(o.Members.Value(), s.ID); !ok || !m.Learner || !m.Started() || !o.Probes[s.ID].Healthy {
 				why = "a learner is promoted that is not fit to vote"
 			}
+		case HoldMachine, ReleaseMachine, CondemnMachine, AnnounceReady:
+			why = machineBreaks(o, s)
 		}
 		if why == "" && isPaused(o) && !allowedWhilePaused(o, s) {
 			why = "paused, and yet it acts"
@@ -63,7 +65,7 @@ func isPaused(o Observation) bool { return o.Ledger.Lock.Known() && o.Ledger.Loc
 
 func allowedWhilePaused(o Observation, s Step) bool {
 	switch s := s.(type) {
-	case RemoveMember, AddLearner, PromoteLearner, UpdateMember, TransferLeadership, TakeBackup:
+	case RemoveMember, AddLearner, PromoteLearner, UpdateMember, TransferLeadership, TakeBackup, ReleaseMachine, CondemnMachine:
 		return false
 	case WriteCharter:
 		return s.Charter.Epoch == 1

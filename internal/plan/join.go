@@ -42,7 +42,7 @@ func join(o Observation) Decision {
 	case len(learners) > 0:
 		return wait("another learner is joining", learners[0].Label())
 	case o.size() > 0 && len(voters) >= o.size():
-		return wait("the cluster is full: standing by as a spare", len(voters), " voters of ", o.size())
+		return announceSpare(o, wait("the cluster is full: standing by as a spare", len(voters), " voters of ", o.size()), voters)
 	}
 	return wait("the keeper has been asked for an entry", "keeper ", k.Name)
 }

@@ -11,11 +11,14 @@ import (
 // (addresses, learners); then what has lost its vote anyway; then size; then
 // newcomers; and last the backups.
 func keep(o Observation) Decision {
-	h := survey(o)
+	h, lock := survey(o), o.Ledger.Lock
+	if d, ok := tendMachines(o, lock.Unknown() || lock.Value().Held(o.Now)); ok {
+		return d
+	}
 	if d, ok := declare(o, h); ok {
 		return d
 	}
-	switch lock := o.Ledger.Lock; {
+	switch {
 	case lock.Unknown():
 		return wait("the maintenance lock is unreadable: the membership stays as it is")
 	case lock.Value().Held(o.Now):
@@ -24,7 +27,7 @@ func keep(o Observation) Decision {
 	// A rule that can only wait hides none of the later ones: what one of them
 	// does may be what it waits for.
 	resting := Decision{}
-	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, handOver, removeLost, shrink, admit, backUp} {
+	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, handOver, removeLost, shrink, admit, condemn, backUp} {
 		switch d, ok := rule(o, h); {
 		case ok && len(d.Steps) > 0:
 			return d
@@ -99,7 +102,7 @@ func tendLearner(o Observation, h house) (Decision, bool) {
 			return evict("a learner's disk is lost")
 		case l.leaving:
 			return evict("a learner leaves")
-		case l.departing():
+		case l.departing() || l.leavesSoon:
 			return evict("a learner's machine does not stay")
 		case l.gone && (inviting || sinceOrZero(o.Now, l.probe.FirstSeen) >= o.Settings.LearnerPatience):
 			return evict("a learner's machine is gone")
@@ -132,7 +135,9 @@ func removeLost(o Observation, h house) (Decision, bool) {
 			return "a voter's machine is gone"
 		case s.leaving && len(h.learners) == 0:
 			return "a voter leaves"
-		case s.departing() && len(h.voters) > o.size():
+		case s.leavesSoon:
+			return s.departs(o, h)
+		case s.departing() && len(h.voters) > o.wanted():
 			return "a voter departs, and its replacement votes"
 		case s.gone && s.healthy && alone:
 			return "a voter's machine has left the group, and nobody waits to replace it"
@@ -144,6 +149,8 @@ func removeLost(o Observation, h house) (Decision, bool) {
 		reason := why(s)
 		switch {
 		case reason == "":
+		case reason == awaitsReplacement:
+			blocked = do("keep", reason, []any{s.Label()})
 		case !h.mayGo(s):
 			blocked = do("keep", "a voter must go, but the rest would not be a quorum", []any{s.Label()})
 		case s.ID == o.Etcd.Value().MemberID: // handOver has found no successor
@@ -157,7 +164,8 @@ func removeLost(o Observation, h house) (Decision, bool) {
 	return blocked, blocked.Reason != ""
 }
 
-// successor is the healthy voter with the longest applied log that stays.
+// successor is the healthy voter that stays with the longest applied log; one
+// that may be interrupted only where there is no other.
 func successor(o Observation, h house) (standing, bool) {
 	var best standing
 	found := false
@@ -165,7 +173,7 @@ func successor(o Observation, h house) (standing, bool) {
 		if s.ID == o.Etcd.Value().MemberID || !s.healthy || s.departing() {
 			continue
 		}
-		if !found || s.probe.State.Applied > best.probe.State.Applied {
+		if !found || best.uneasy && !s.uneasy || best.uneasy == s.uneasy && s.probe.State.Applied > best.probe.State.Applied {
 			best, found = s, true
 		}
 	}
@@ -176,8 +184,13 @@ func successor(o Observation, h house) (standing, bool) {
 // keeper can remove it.
 func handOver(o Observation, h house) (Decision, bool) {
 	self, _ := h.find(func(s standing) bool { return s.ID == o.Etcd.Value().MemberID })
-	if to, ok := successor(o, h); self.departing() && ok {
-		return do("keep", "the leader does not stay, and hands over first", nil, TransferLeadership{to.ID, to.Label()}), true
+	to, ok := successor(o, h)
+	step := TransferLeadership{to.ID, to.Label()}
+	switch {
+	case ok && self.departing():
+		return do("keep", "the leader does not stay, and hands over first", nil, step), true
+	case ok && self.uneasy && !to.uneasy:
+		return do("keep", "the leader's machine may be interrupted, and hands over", nil, step), true
 	}
 	return Decision{}, false
 }
@@ -197,7 +210,7 @@ func shrink(o Observation, h house) (Decision, bool) {
 }
 
 // surplus is the voter to go when there are more than wanted: the unhealthy
-// before the healthy, and never the leader.
+// before the healthy, whoever departs before all others, and never the leader.
 func surplus(o Observation, h house) (standing, bool) {
 	if o.size() == 0 || len(h.voters) <= o.size() || len(h.learners) > 0 {
 		return standing{}, false
@@ -206,6 +219,8 @@ func surplus(o Observation, h house) (standing, bool) {
 		switch {
 		case s.ID == o.Etcd.Value().MemberID:
 			return -1
+		case s.departing():
+			return 2
 		case !s.healthy:
 			return 1
 		}

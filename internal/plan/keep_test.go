@@ -66,8 +66,9 @@ func removeRows() map[string]row {
 		"the source has lost all":                 {house3(peers()), "keep: the peers source has lost more than a minority at once: not believed (3 of 3 voters healthy)"},                                // trap 8
 		"gone, but well: nobody waits":            {house3(peers("a", "b")), "keep: a voter's machine has left the group, and nobody waits to replace it: RemoveMember{c}"},
 		"gone, but well: one waits":               {house3(peers("a", "b", "d"), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{4 members}, AddLearner{d}"}, // adds before it removes
-		"terminating, but well":                   {house3(state("c", cluster.Terminating)), "keep: all is well (3 of 3 voters healthy)"},
+		"terminating, but well":                   {house3(state("c", cluster.Terminating)), "keep: a voter departs once its replacement votes (c)"},                  // adds before it removes
 		"terminating, its replacement votes":      {see(peers("a", "b", "c", "d"), state("c", cluster.Terminating), keeping(voters("a", "b", "c", "d")...)), "keep: a voter departs, and its replacement votes: RemoveMember{c}"},
+		"gone, but well: its replacement votes":   {see(peers("a", "b", "c", "e"), keeping(voters("a", "b", "c", "d")...), asks("e")), "keep: a voter departs, and its replacement votes: RemoveMember{d}"},
 		"its disk is lost":                        {house3(disowns("c", id("c")), down("c", 0), disowns("c", id("c"))), "keep: a voter's disk is lost: RemoveMember{c}"}, // trap 5
 		"it answers: an old report is wrong":      {house3(disowns("b", id("c"))), "keep: all is well (3 of 3 voters healthy)"},
 		"another answers at its address":          {house3(disowns("c", id("c")), probe("c", func(_ *Observation, p *Probe) { p.State.MemberID = 77 })), "keep: a voter's disk is lost: RemoveMember{c}"},

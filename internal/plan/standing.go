@@ -11,12 +11,14 @@ import (
 type standing struct {
 	cluster.Member
 	probe      Probe
-	healthy    bool // its etcd answers and follows our leader
-	gone       bool // a source that can prove it says that its machine is gone
-	leavesSoon bool // its machine is being terminated
-	disowned   bool // the machine at its address says that it never will hold its data
-	leaving    bool // `quorate leave`
-	unfit      bool // unhealthy for longer than --dead-after: for the join strategies alone
+	machine    cluster.Peer // as the source tells of it; zero when it does not
+	healthy    bool         // its etcd answers and follows our leader
+	gone       bool         // a source that can prove it says that its machine is gone
+	leavesSoon bool         // its machine is being terminated
+	uneasy     bool         // its machine may be interrupted: it should not lead
+	disowned   bool         // the machine at its address says that it never will hold its data
+	leaving    bool         // `quorate leave`
+	unfit      bool         // unhealthy for longer than --dead-after: for the join strategies alone
 }
 
 // departing says that the member serves, and its machine does not stay.
@@ -74,8 +76,8 @@ func stand(o Observation, m cluster.Member) standing {
 	s.gone = goneFromSource(o, m)
 	s.unfit = !s.healthy && !p.UnhealthySince.IsZero() && o.Now.Sub(p.UnhealthySince) >= o.Settings.DeadAfter
 	for _, p := range o.View.Value().Peers {
-		if m.Listens(p.PeerURL(o.Self.Scheme)) && p.State == cluster.Terminating {
-			s.leavesSoon = true
+		if m.Listens(p.PeerURL(o.Self.Scheme)) {
+			s.machine, s.leavesSoon, s.uneasy = p, p.State == cluster.Terminating, p.ID != "" && slices.Contains(o.Machines.Uneasy, p.ID)
 		}
 	}
 	for _, r := range o.answers() {
