@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/peers/aws"
 	"github.com/quorate/quorate/internal/peers/dns"
 	"github.com/quorate/quorate/internal/peers/entry"
 	"github.com/quorate/quorate/internal/peers/file"
@@ -31,11 +32,25 @@ type Locator interface {
 	Local(ctx context.Context) (cluster.Peer, bool)
 }
 
+// Namer is a Source that names peers by what each machine knows of itself. A
+// node that went by another name would be a stranger to the group.
+type Namer interface {
+	// Self is this machine as the source names it, without asking the group. An
+	// error: the machine does not say who it is.
+	Self(ctx context.Context) (cluster.Peer, error)
+}
+
+// Refresher is a Source that holds its answers for a while.
+type Refresher interface {
+	// Refresh makes the next View ask: something may have happened.
+	Refresh()
+}
+
 // Ports are the group's usual ports.
 type Ports = entry.Ports
 
 // supported is how a source may be written.
-const supported = "name=host,name=host, file:///path or dns+srv://domain"
+const supported = "name=host,name=host, file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE or dns+srv://domain"
 
 // Validate says what is wrong with the text of a source, without looking at
 // what it names.
@@ -57,6 +72,8 @@ func Open(raw string, ports Ports) (Source, error) {
 		return opened(static.Open(raw, ports))
 	case scheme == "file":
 		return opened(file.Open(raw, ports))
+	case scheme == "aws-asg", scheme == "aws-tag":
+		return opened(aws.Open(raw, ports))
 	case scheme == "dns+srv":
 		return opened(dns.Open(raw, ports))
 	}

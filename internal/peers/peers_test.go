@@ -33,7 +33,8 @@ func TestValidate(t *testing.T) {
 		"":                "empty: want name=host",
 		"a":               "want name=host",
 		"file://relative": "three slashes",
-		"aws-asg://x":     `not supported yet: "aws-asg://"; want name=host,name=host`,
+		"gce://x":         `not supported yet: "gce://"; want name=host,name=host, file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE`,
+		"aws-asg://x?y=z": `option "y"`,
 		"etcd://h":        "not supported yet",
 		"https://u:p@h/x": `not supported yet: "https://"`,
 	} {
@@ -45,7 +46,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%q: opened as %v", raw, s)
 		}
 	}
-	for _, raw := range []string{"a=h", "file:///no/such"} {
+	for _, raw := range []string{"a=h", "file:///no/such", "aws-asg://x", "aws-tag://a=b"} {
 		if err := Validate(raw); err != nil {
 			t.Errorf("%q: %v", raw, err)
 		}
