@@ -50,6 +50,9 @@ func TestOnMoto(t *testing.T) {
 		"interrupt and follow again":      interruptAndFollowAgain,
 		"refused":                         refused,
 		"status":                          status,
+		"pair":                            pair,
+		"one fails":                       oneFails,
+		"lender fails":                    lenderFails,
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer f.honest()
