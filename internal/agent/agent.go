@@ -30,6 +30,10 @@ type Options struct {
 	DataDir   string // quorate's own
 	Etcd      etcd.Config
 	Version   string // quorate's
+	// Naming says which DNS names Parts.Names is to show; AdoptNames takes over
+	// names that nobody has claimed.
+	Naming     plan.Naming
+	AdoptNames bool
 }
 
 // Parts are what an agent works with. Store may be nil: then founding is by
@@ -45,6 +49,7 @@ type Parts struct {
 	HTTP    *http.Client                                                     // to other agents
 	AtPeer  func(ctx context.Context, peerURL string) (etcd.PeerPort, error) // what an etcd tells on that peer port
 	Secure  Schemes
+	Names   Names // nil: nothing is published
 }
 
 // Source tells who should be in the cluster. An error means unknown, never
@@ -67,6 +72,7 @@ type Agent struct {
 
 	lockFile  *os.File      // held open while the agent lives: its lock
 	wake      chan struct{} // the loop looks again at once
+	renamed   chan struct{} // the DNS records have changed
 	published atomic.Pointer[snapshot]
 	work      sync.WaitGroup // exchanges, probes and backups under way
 	abandoned atomic.Bool    // end without touching etcd
@@ -81,6 +87,7 @@ type Agent struct {
 	probes   map[cluster.MemberID]*probe
 	invited  map[cluster.MemberID]string
 	backups  backupState
+	names    names
 	leaving  bool
 
 	// Of the loop alone.
@@ -139,7 +146,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 	a := &Agent{
 		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
 		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir),
-		wake:  make(chan struct{}, 1),
+		wake:  make(chan struct{}, 1), renamed: make(chan struct{}, 1),
 		heard: map[string]*contact{}, guests: map[string]heardReport{},
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
 		metrics: newMetrics(parts.Store),
@@ -168,6 +175,7 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	})
 	a.work.Go(func() { a.watchSource(work) })
 	a.work.Go(func() { a.book.watch(work) })
+	a.work.Go(func() { a.watchNames(work) })
 
 	err := a.loop(ctx, work, failed)
 	if err == nil && !a.abandoned.Load() {
@@ -222,6 +230,7 @@ func (a *Agent) round(ctx context.Context, mayAct bool) (progress, failed bool) 
 	a.publish(o, d)
 	a.gossip(ctx, o)
 	a.probe(ctx, o)
+	a.offerNames(o)
 	if !mayAct || len(d.Steps) == 0 {
 		return false, false
 	}

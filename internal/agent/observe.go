@@ -46,6 +46,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 		a.local = nil
 	}
 	o.Local = a.local
+	o.Publishing = a.publishing()
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
