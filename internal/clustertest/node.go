@@ -51,6 +51,9 @@ type heard struct {
 // of any age: an agent in a long step answers with what it knew before.
 const reportAge = 3 * time.Second
 
+// exchangeEvery parts two exchanges of reports, when nothing has happened.
+const exchangeEvery = time.Second
+
 func (w *World) startAgent(m *machine) {
 	m.agent = &agent{since: zeroTime.Add(w.now + m.clock), clock: m.clock, next: w.now + w.between(0, time.Second), heard: map[int]heard{},
 		invitations: map[cluster.MemberID]string{}, probes: map[cluster.MemberID]plan.Probe{}, settings: w.settings,
@@ -286,7 +289,8 @@ func (w *World) hear(m *machine, o *plan.Observation) {
 			continue
 		}
 		b := other.agent
-		if b != nil && w.linked(layerAgent, m, other) && b.report != nil && !b.frozen && !w.chance(w.faults.reportLost) {
+		due := w.now-a.heard[other.idx].at >= exchangeEvery || w.chance(0.3) // or it has come to us
+		if due && b != nil && w.linked(layerAgent, m, other) && b.report != nil && !b.frozen && !w.chance(w.faults.reportLost) {
 			r := *b.report
 			r.Age = w.now - b.observed
 			a.heard[other.idx] = heard{r, w.now}
