@@ -99,6 +99,18 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 	case plan.TakeBackup: // at most an object without a manifest
 		a.startBackup(ctx, s.By)
 		return nil
+	case plan.HoldMachine: // a hook that runs on; of these four another keeper asks again
+		a.askCloud(ctx, o, s, s.Name, func(ctx context.Context, p cluster.Peer) error { return a.parts.Cloud.Hold(ctx, p) })
+		return nil
+	case plan.ReleaseMachine:
+		a.askCloud(ctx, o, s, s.Name, func(ctx context.Context, p cluster.Peer) error { return a.parts.Cloud.Release(ctx, p) })
+		return nil
+	case plan.CondemnMachine:
+		a.askCloud(ctx, o, s, s.Name, func(ctx context.Context, p cluster.Peer) error { return a.parts.Cloud.Condemn(ctx, p, s.Why) })
+		return nil
+	case plan.AnnounceReady:
+		a.askCloud(ctx, o, s, o.Self.Name, a.announce)
+		return nil
 	}
 	return a.changeMembership(ctx, s)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,8 @@ type Parts struct {
 	AtPeer  func(ctx context.Context, peerURL string) (etcd.PeerPort, error) // what an etcd tells on that peer port
 	Secure  Schemes
 	Names   Names // nil: nothing is published
+	Cloud   Cloud // nil: nothing can be done to machines
+	Hints   []Hints
 }
 
 // Source tells who should be in the cluster. An error means unknown, never
@@ -88,6 +91,7 @@ type Agent struct {
 	invited  map[cluster.MemberID]string
 	backups  backupState
 	names    names
+	machines machineState
 	leaving  bool
 
 	// Of the loop alone.
@@ -149,7 +153,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 		wake:  make(chan struct{}, 1), renamed: make(chan struct{}, 1),
 		heard: map[string]*contact{}, guests: map[string]heardReport{},
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
-		metrics: newMetrics(parts.Store),
+		metrics: newMetrics(parts.Store), machines: newMachineState(readAnnounced(filepath.Join(opt.DataDir, announcedFile))),
 	}
 	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
 	a.book = newOwnBook(opt.DataDir, a)
@@ -176,6 +180,13 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	a.work.Go(func() { a.watchSource(work) })
 	a.work.Go(func() { a.book.watch(work) })
 	a.work.Go(func() { a.watchNames(work) })
+	for _, h := range a.parts.Hints {
+		a.work.Go(func() {
+			if err := h.Run(work, a.hear); err != nil && work.Err() == nil {
+				a.log.Warn("listening for notices has ended: the peers source alone tells of machines", "error", err)
+			}
+		})
+	}
 
 	err := a.loop(ctx, work, failed)
 	if err == nil && !a.abandoned.Load() {

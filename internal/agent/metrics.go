@@ -30,6 +30,7 @@ type metrics struct {
 	backups    *prometheus.CounterVec
 	storeFails prometheus.Counter
 	exchanges  prometheus.Counter
+	clouds     *prometheus.CounterVec
 }
 
 func newMetrics(st *store.Store) *metrics {
@@ -66,6 +67,9 @@ func newMetrics(st *store.Store) *metrics {
 	m.backups = vec("backups_total", "Backups that this agent has asked for, by result.", "result")
 	m.storeFails = counter("store_errors_total", "Passes over the store that failed.")
 	m.exchanges = counter("silent_exchanges_total", "Exchanges of reports that another agent did not answer.")
+	m.clouds = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "quorate", Name: "cloud_calls_total",
+		Help: "What this agent has asked of the cloud for machines, by step and result."}, []string{"step", "result"})
+	m.registry.MustRegister(m.clouds)
 	m.registry.MustRegister(storeRequests(st))
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -102,12 +106,17 @@ func (m *metrics) round(d plan.Decision, took time.Duration) {
 func (m *metrics) step(s plan.Step) { m.steps.WithLabelValues(stepKind(s)).Inc() }
 func (m *metrics) storeError()      { m.storeFails.Inc() }
 func (m *metrics) silent(_ string)  { m.exchanges.Inc() }
-func (m *metrics) backup(err error) {
-	result := "good"
+func (m *metrics) backup(err error) { m.backups.WithLabelValues(result(err)).Inc() }
+
+func (m *metrics) cloud(s plan.Step, err error) {
+	m.clouds.WithLabelValues(stepKind(s), result(err)).Inc()
+}
+
+func result(err error) string {
 	if err != nil {
-		result = "failed"
+		return "failed"
 	}
-	m.backups.WithLabelValues(result).Inc()
+	return "good"
 }
 
 // publish sets the gauges from the round's status.

@@ -57,6 +57,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Invitations = maps.Clone(a.invited)
 	o.Ledger = a.book.facts()
 	o.Ledger.BackupTried = a.backups.tried
+	a.observeMachines(&o)
 	return o
 }
 

@@ -67,6 +67,26 @@ func SortPeers(peers []Peer) {
 	})
 }
 
+// NoticeKind is what a message about a machine is about.
+type NoticeKind string
+
+// The kinds of notices. Of the first two the truth is the view: they say only
+// that now is the time to look. The others no view shows.
+const (
+	NoticeLaunching   NoticeKind = "launching"
+	NoticeTerminating NoticeKind = "terminating"
+	NoticeSpot        NoticeKind = "spot"      // it will be interrupted: never taken back
+	NoticeRebalance   NoticeKind = "rebalance" // it may be interrupted
+)
+
+// Notice is a message about a machine, from wherever it came. It may be late,
+// repeated, or about a machine that is not ours.
+type Notice struct {
+	Kind   NoticeKind `json:"kind"`
+	PeerID string     `json:"peer_id"`
+	Group  string     `json:"group,omitempty"` // empty: not told
+}
+
 // View is one reading of a peers source.
 type View struct {
 	Peers []Peer `json:"peers"` // sorted by SortPeers, names unique

@@ -6,20 +6,20 @@ import "time"
 // may hold an old one: nothing irreversible may follow from a fact in it that
 // can become false again.
 type Report struct {
-	Cluster  string    `json:"cluster"`
-	Name     string    `json:"name"`
-	PeerID   string    `json:"peer_id,omitempty"`
-	Host     string    `json:"host"`
-	Zone     string    `json:"zone,omitempty"`
-	PeerURL  string    `json:"peer_url"`
-	Client   string    `json:"client_url"`
-	Agent    string    `json:"agent_url"`
-	Version  string    `json:"version"` // quorate's
-	At       time.Time `json:"at"`
+	Cluster string    `json:"cluster"`
+	Name    string    `json:"name"`
+	PeerID  string    `json:"peer_id,omitempty"`
+	Host    string    `json:"host"`
+	Zone    string    `json:"zone,omitempty"`
+	PeerURL string    `json:"peer_url"`
+	Client  string    `json:"client_url"`
+	Agent   string    `json:"agent_url"`
+	Version string    `json:"version"` // quorate's
+	At      time.Time `json:"at"`
 	// Age is how old the report was when it was sent: an agent that is held up in
 	// a step answers with what it knew before.
-	Age time.Duration `json:"age,omitempty"`
-	Launched time.Time `json:"launched,omitzero"` // machine launch, else agent start
+	Age      time.Duration `json:"age,omitempty"`
+	Launched time.Time     `json:"launched,omitzero"` // machine launch, else agent start
 
 	Disk    Disk      `json:"disk"`
 	Etcd    EtcdState `json:"etcd"`

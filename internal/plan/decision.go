@@ -192,6 +192,6 @@ func (s UpdateMember) Irreversible() bool       { return false }
 func (s TransferLeadership) Irreversible() bool { return false }
 func (s TakeBackup) Irreversible() bool         { return false }
 func (s HoldMachine) Irreversible() bool        { return false }
-func (s ReleaseMachine) Irreversible() bool     { return true }
+func (s ReleaseMachine) Irreversible() bool     { return false } // its group has decided it
 func (s CondemnMachine) Irreversible() bool     { return true }
 func (s AnnounceReady) Irreversible() bool      { return false }
