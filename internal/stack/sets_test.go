@@ -49,7 +49,9 @@ var options = []option{
 	{"seven", func(p *Params) { p.Size = 7 }},
 	{"x86", func(p *Params) { p.InstanceType, p.Arch = "m6i.large", "x86_64" }},
 	{"ami", func(p *Params) { p.AMI = "ami-0123456789abcdef0" }},
-	{"ami path", func(p *Params) { p.AMI = "/golden/al2023" }},
+	{"ami path", func(p *Params) {
+		p.AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-minimal-kernel-default-arm64"
+	}},
 	{"ssh", func(p *Params) { p.KeyPair, p.SSHCIDRs = "ops", []string{"192.0.2.0/24"} }},
 	{"clients", func(p *Params) { p.ClientCIDRs = []string{"10.0.0.0/8", "2001:db8::/32"} }},
 	{"given VPC", func(p *Params) {

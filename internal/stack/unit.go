@@ -33,8 +33,7 @@ func (b *builder) agentArgs() []string {
 		fmt.Sprintf("--backup-keep-daily=%d", b.BackupKeepDaily),
 	}
 	if b.HostedZoneID != "" {
-		out = append(out, fmt.Sprintf("--dns=route53://%s?zone=%s&prefix=%s&ttl=%s&style=%s",
-			b.HostedZoneID, strings.TrimSuffix(b.HostedZone, "."), b.DNSPrefix, b.DNSTTL, b.DNSStyle))
+		out = append(out, "--dns="+b.records())
 	}
 	if b.paired() {
 		out = append(out, "--firewall="+FirewallTag+"="+b.Stack)
@@ -61,6 +60,16 @@ func (b *builder) peers() string {
 		return "aws-asg://?region=@{AWS::Region}"
 	}
 	return "aws-tag://aws:cloudformation:stack-name=" + b.Stack + "?regions=" + strings.Join(b.Regions, ",") + "&address=" + b.Address
+}
+
+// records is the zone to publish in; its id, as IAM allows no other zone of
+// the same name.
+func (b *builder) records() string {
+	out := fmt.Sprintf("route53://%s?id=%s&ttl=%d&style=%s", strings.TrimSuffix(b.HostedZone, "."), b.HostedZoneID, b.DNSTTL/time.Second, b.DNSStyle)
+	if b.DNSPrefix != "" {
+		out += "&prefix=" + b.DNSPrefix
+	}
+	return out
 }
 
 // wanted is the number of voters: the group's own, or for a pair, of which no
