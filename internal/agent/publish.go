@@ -135,7 +135,7 @@ func (a *Agent) Ready() (bool, string) {
 func (a *Agent) Status() control.Status {
 	s := a.published.Load()
 	reports := append([]cluster.Report{s.report}, s.observation.Reports...)
-	return control.Summarize(a.opt.Settings.Cluster, s.observation.Settings.Size, reports, bestMembers(s, reports), time.Now())
+	return control.Summarize(a.opt.Settings.Cluster, s.observation.Size(), reports, bestMembers(s, reports), time.Now())
 }
 
 // bestMembers is the keeper's list, else any linearizable one, else the store's.

@@ -103,6 +103,8 @@ func removeRows() map[string]row {
 		"more than wanted, a learner":             {see(peers("a", "b", "c", "d", "e"), keeping(of(voters("a", "b", "c", "d"), learner("e"))...), probe("e", lagging)), "keep: waiting for the learner to catch up (e)"},
 		"no limit":                                {see(size(0), peers("a", "b", "c", "d"), keeping(voters("a", "b", "c", "d")...)), "keep: all is well (4 of 4 voters healthy)"}, // trap 14
 		"no limit, one terminates":                {see(size(0), peers("a", "b", "c", "d"), keeping(voters("a", "b", "c", "d")...), state("d", cluster.Terminating)), "keep: a voter departs, and its replacement votes: RemoveMember{d}"},
+		"5 to 3, says the source":                 {house5(auto(3)), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
+		"5 to 3, said a source that is down":      {house5(auto(3), sourceDown), "keep: all is well (5 of 5 voters healthy)"},
 		"5 to 3":                                  {house5(size(3)), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
 		"2 to 1":                                  {see(size(1), peers("a", "b"), keeping(voters("a", "b")...)), "keep: more voters than wanted (2 of 1): RemoveMember{b}"},
 		"fewer than wanted":                       {see(peers("a", "b"), keeping(voters("a", "b")...)), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},

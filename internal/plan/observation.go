@@ -42,7 +42,8 @@ type Observation struct {
 // Settings are the operator's wishes.
 type Settings struct {
 	Cluster         string               `json:"cluster"`
-	Size            int                  `json:"size"` // wanted voters; 0: no upper limit
+	Size            int                  `json:"size"`                // wanted voters; 0: no upper limit
+	AutoSize        bool                 `json:"auto_size,omitempty"` // Size is what the peers source says; it is 0 here
 	Join            cluster.JoinStrategy `json:"join"`
 	HasStore        bool                 `json:"has_store"`
 	AutoRecover     bool                 `json:"auto_recover"`
@@ -112,8 +113,17 @@ type Probe struct {
 // epoch is that of the charter in force, 0 when there is none or none is known.
 func (o Observation) epoch() cluster.Epoch { return o.Ledger.Charter.Value().Epoch }
 
-// size is how many voters are wanted: 0 means as many as come.
-func (o Observation) size() int { return o.Settings.Size }
+// Size is how many voters are wanted: 0 means as many as come. While the source
+// of an automatic size does not answer it is 0 too; then nobody is let in, and
+// nobody is too many.
+func (o Observation) Size() int {
+	if o.Settings.AutoSize {
+		return o.View.Value().Size
+	}
+	return o.Settings.Size
+}
+
+func (o Observation) size() int { return o.Size() }
 
 // foundingSize is how many founders a first charter needs; 0 when nobody knows.
 func (o Observation) foundingSize() int {

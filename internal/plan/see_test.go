@@ -134,7 +134,17 @@ func writtenFor(host string) opt {
 
 func sourceDown(o *Observation) { o.View = cluster.Unknown[cluster.View]() }
 
-func size(n int) opt         { return func(o *Observation) { o.Settings.Size = n } }
+func size(n int) opt { return func(o *Observation) { o.Settings.Size = n } }
+
+// auto is --size auto, and a source that says n.
+func auto(n int) opt {
+	return func(o *Observation) {
+		o.Settings.Size, o.Settings.AutoSize = 0, true
+		v := o.View.Value()
+		v.Size = n
+		o.View = cluster.Known(v)
+	}
+}
 func noStore(o *Observation) { o.Settings.HasStore = false }
 func justStarted(o *Observation) {
 	o.Self.Since = o.Now.Add(-time.Second)
