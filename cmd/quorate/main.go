@@ -26,6 +26,7 @@ type cli struct {
 	Leave   leaveCmd   `cmd:"" help:"Remove a node from the cluster for good."`
 	Backup  backupCmd  `cmd:"" help:"Take and list full snapshots."`
 	AWS     awsCmd     `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`
+	DNS     dnsCmd     `cmd:"" name:"dns" help:"The cluster's DNS records: compare, publish, wait for them."`
 	Etcd    etcdCmd    `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`
 	Version versionCmd `cmd:"" help:"Print the versions of quorate and of the built-in etcd."`
 }

@@ -71,6 +71,12 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 		HTTP:   w.httpClient(),
 		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) { return etcd.ProbePeerPort(ctx, u, peer) },
 		Secure: agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
+	if w.cfg.DNS != "" {
+		if w.parts.Names, w.options.Naming, err = openNames(ctx, w.cfg.Naming, w.cfg.Cluster); err != nil {
+			return nil, usage{err}
+		}
+		w.options.AdoptNames = w.cfg.DNSAdopt
+	}
 	return w, nil
 }
 

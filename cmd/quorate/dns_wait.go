@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/publish/lookup"
+)
+
+// dnsWaitCmd waits for the records to be seen.
+type dnsWaitCmd struct {
+	dnsTarget
+	Within   time.Duration `default:"5m" placeholder:"TIME" help:"Give up after that (default ${default})."`
+	Servers  []string      `placeholder:"HOST:PORT" help:"The zone's own name servers. Default: server= of an rfc2136 zone, else those of its NS records."`
+	Resolver string        `placeholder:"HOST:PORT" help:"The resolver that clients here use; none for none. Default: the first of /etc/resolv.conf."`
+}
+
+func (c *dnsWaitCmd) Run(ctx context.Context, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Within)
+	defer cancel()
+	began, last := time.Now(), ""
+	say := func(line string) {
+		if line != last {
+			fmt.Fprintf(out, "%5.1fs  %s\n", time.Since(began).Seconds(), line)
+		}
+		last = line
+	}
+	for {
+		lacking := c.look(ctx)
+		if ctx.Err() == nil {
+			say(lacking)
+		}
+		switch {
+		case lacking == allShown:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("not within %s: %s", c.Within, last)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+const allShown = "every server shows every record"
+
+// look is one round over the servers: what the first that lacks something
+// lacks. The cluster is looked at anew, because it may change meanwhile.
+func (c *dnsWaitCmd) look(ctx context.Context) string {
+	v, err := c.view(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	servers, resolver, err := c.servers(ctx, v.naming.Zone)
+	if err != nil {
+		return err.Error()
+	}
+	for _, s := range servers {
+		if lacking := lacks(ctx, s, v, false); lacking != "" {
+			return lacking
+		}
+	}
+	if resolver != "" {
+		if lacking := lacks(ctx, resolver, v, true); lacking != "" {
+			return "resolver " + lacking
+		}
+	}
+	return allShown
+}
+
+func lacks(ctx context.Context, server string, v dnsView, recursive bool) string {
+	missing, err := lookup.Missing(ctx, server, v.wanted.Records, recursive)
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(missing) == 0:
+		return ""
+	}
+	more := ""
+	if len(missing) > 3 {
+		missing, more = missing[:3], fmt.Sprintf(" and %d more", len(missing)-3)
+	}
+	return server + " lacks " + strings.Join(missing, ", ") + more
+}
+
+func (c *dnsWaitCmd) servers(ctx context.Context, zone string) (servers []string, resolver string, err error) {
+	resolver = c.Resolver
+	if resolver == "" {
+		if resolver, err = lookup.Resolver(); err != nil {
+			return nil, "", err
+		}
+	}
+	servers = c.Servers
+	if t, _ := c.Naming.Target(); len(servers) == 0 && t.Server != "" {
+		servers = []string{t.Server}
+	}
+	if len(servers) == 0 {
+		ask := resolver
+		if ask == "none" {
+			if ask, err = lookup.Resolver(); err != nil {
+				return nil, "", err
+			}
+		}
+		if servers, err = lookup.Authoritative(ctx, ask, zone); err != nil {
+			return nil, "", err
+		}
+	}
+	if resolver == "none" {
+		resolver = ""
+	}
+	return servers, resolver, nil
+}
