@@ -29,7 +29,7 @@ func TestValidate(t *testing.T) {
 		"--cluster=a/b":                "cluster: ",
 		"--peers=":                     "peers: not given",
 		"--peers=a=127.0.0.11,a=::1":   "peers: name a: given twice",
-		"--peers=gce://x":              "peers: not supported yet",
+		"--peers=gce://x":              "peers: not supported",
 		"--store=ftp://x":              "store: ",
 		"--size=-1":                    "size: -1",
 		"--join=maybe":                 `join: "maybe"`,

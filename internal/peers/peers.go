@@ -10,8 +10,11 @@ import (
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/peers/aws"
+	"github.com/quorate/quorate/internal/peers/discovery"
+	"github.com/quorate/quorate/internal/peers/discoveryurl"
 	"github.com/quorate/quorate/internal/peers/dns"
 	"github.com/quorate/quorate/internal/peers/entry"
+	"github.com/quorate/quorate/internal/peers/exec"
 	"github.com/quorate/quorate/internal/peers/file"
 	"github.com/quorate/quorate/internal/peers/static"
 )
@@ -50,7 +53,8 @@ type Refresher interface {
 type Ports = entry.Ports
 
 // supported is how a source may be written.
-const supported = "name=host,name=host, file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE or dns+srv://domain"
+const supported = "name=host,name=host, file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE, dns+srv://DOMAIN, " +
+	"etcd://HOST:2379/TOKEN, https://HOST/TOKEN or exec:///program"
 
 // Validate says what is wrong with the text of a source, without looking at
 // what it names.
@@ -76,8 +80,14 @@ func Open(raw string, ports Ports) (Source, error) {
 		return opened(aws.Open(raw, ports))
 	case scheme == "dns+srv":
 		return opened(dns.Open(raw, ports))
+	case scheme == "etcd":
+		return opened(discovery.Open(raw, ports))
+	case scheme == "http", scheme == "https":
+		return opened(discoveryurl.Open(raw, ports))
+	case scheme == "exec":
+		return opened(exec.Open(raw, ports))
 	}
-	return nil, fmt.Errorf("not supported yet: %q; want %s", scheme+"://", supported)
+	return nil, fmt.Errorf("not supported: %q; want %s", scheme+"://", supported)
 }
 
 // opened keeps a nil leaf from becoming a Source that is not nil.

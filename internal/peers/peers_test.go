@@ -33,10 +33,13 @@ func TestValidate(t *testing.T) {
 		"":                "empty: want name=host",
 		"a":               "want name=host",
 		"file://relative": "three slashes",
-		"gce://x":         `not supported yet: "gce://"; want name=host,name=host, file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE`,
+		"gce://x":         `not supported: "gce://"; want name=host,name=host, file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE`,
 		"aws-asg://x?y=z": `option "y"`,
-		"etcd://h":        "not supported yet",
-		"https://u:p@h/x": `not supported yet: "https://"`,
+		"etcd://h":        "want a token",
+		"https://u:p@h/x": "without a user",
+		"dns+srv://1.2.3": "want a domain's name",
+		"exec://x":        "want exec:///path",
+		"gopher://h":      `not supported: "gopher://"`,
 	} {
 		err := Validate(raw)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "u:p") {
@@ -46,7 +49,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%q: opened as %v", raw, s)
 		}
 	}
-	for _, raw := range []string{"a=h", "file:///no/such", "aws-asg://x", "aws-tag://a=b"} {
+	for _, raw := range []string{"a=h", "file:///no/such", "dns+srv://example.org", "etcd://h/token", "http://h/token", "https://h/token", "exec:///no/such", "aws-asg://x", "aws-tag://a=b"} {
 		if err := Validate(raw); err != nil {
 			t.Errorf("%q: %v", raw, err)
 		}

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/quorate/quorate/internal/clustertest/apt"
 )
 
 // Server is a running name server.
@@ -72,9 +74,6 @@ ns IN A   127.0.0.1
 
 func run(t testing.TB, dir, addr, options, zones string) *Server {
 	t.Helper()
-	if err := install(t.Context()); err != nil {
-		t.Fatalf("installing bind9: %v", err)
-	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
@@ -106,11 +105,7 @@ options {
 
 func (s *Server) start(t testing.TB, conf string) {
 	t.Helper()
-	path, err := exec.LookPath("named")
-	if err != nil {
-		path = "/usr/sbin/named"
-	}
-	s.cmd = exec.Command(path, "-g", "-n", "1", "-c", conf)
+	s.cmd = exec.Command(apt.Need(t, "/usr/sbin/named", "bind9"), "-g", "-n", "1", "-c", conf)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {

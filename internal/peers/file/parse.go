@@ -14,16 +14,16 @@ import (
 
 // item is an entry as the file has it; a pointer tells "not there" from zero.
 type item struct {
-	ID         string  `yaml:"id"`
-	Name       string  `yaml:"name"`
-	Host       string  `yaml:"host"`
-	Zone       string  `yaml:"zone"`
-	Region     string  `yaml:"region"`
-	State      *string `yaml:"state"`
-	Launched   *string `yaml:"launched"`
-	ClientPort *int    `yaml:"client_port"`
-	PeerPort   *int    `yaml:"peer_port"`
-	AgentPort  *int    `yaml:"agent_port"`
+	ID         string  `yaml:"id" json:"id"`
+	Name       string  `yaml:"name" json:"name"`
+	Host       string  `yaml:"host" json:"host"`
+	Zone       string  `yaml:"zone" json:"zone"`
+	Region     string  `yaml:"region" json:"region"`
+	State      *string `yaml:"state" json:"state"`
+	Launched   *string `yaml:"launched" json:"launched"`
+	ClientPort *int    `yaml:"client_port" json:"client_port"`
+	PeerPort   *int    `yaml:"peer_port" json:"peer_port"`
+	AgentPort  *int    `yaml:"agent_port" json:"agent_port"`
 }
 
 // parse is strict: all of the entries, or an error with every problem.
@@ -32,6 +32,10 @@ func parse(data []byte, ports entry.Ports) ([]cluster.Peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return peersOf(items, ports)
+}
+
+func peersOf(items []*item, ports entry.Ports) ([]cluster.Peer, error) {
 	if len(items) == 0 {
 		return nil, errors.New("no entry in it")
 	}

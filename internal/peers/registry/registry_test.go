@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/peers/entry"
+)
+
+var usual = entry.Ports{Client: 2379, Peer: 2380, Agent: 2378}
+
+// entries are made of values, in their order.
+func entries(values ...string) []Entry {
+	var out []Entry
+	for i, v := range values {
+		out = append(out, Entry{ID: fmt.Sprint("id", i), Value: v, Order: int64(i + 1)})
+	}
+	return out
+}
+
+func TestView(t *testing.T) {
+	for name, row := range map[string]struct {
+		values []string
+		want   string
+	}{
+		"in the order of registration": {[]string{"z=http://10.0.0.9:2380", "a=http://10.0.0.1:2380"}, "z@10.0.0.9:2380 a@10.0.0.1:2380"},
+		"two URLs, two notations":      {[]string{"a=http://h:1&a=http://i:2", "b=https://[::1]:7,b=http://x:1"}, "a@h:1 b@::1:7"},
+		"a changed address":            {[]string{"a=http://h:1", "b=http://i:1", "a=http://j:1"}, "b@i:1 a@j:1"},
+		"a new machine at the address": {[]string{"a=http://h:1", "b=http://i:1", "c=http://h:1"}, "b@i:1 c@h:1"},
+		"nobody yet":                   {nil, ""},
+		"no name":                      {[]string{"http://h:1"}, `error: registration "id0": want name=peerURL`},
+		"empty":                        {[]string{" "}, "error: registration"},
+		"a bad one among good":         {[]string{"a=http://h:1", "b=h:2"}, "error: registration \"id1\": want a peer URL"},
+		"no port":                      {[]string{"a=http://h"}, "error: registration \"id0\": want a peer URL with a port"},
+		"two names":                    {[]string{"a=http://h:1,b=http://i:1"}, "error: registration \"id0\": want one name"},
+		"user and password":            {[]string{"a=http://u:secret@h:1"}, "error: registration \"id0\": want a peer URL"},
+		"a bad name":                   {[]string{"a b=http://h:1"}, "error: registration \"id0\": name"},
+		"two on one host":              {[]string{"a=http://h:1", "b=http://h:2"}, "error: address h:2379: given twice"},
+	} {
+		v, err := View(entries(row.values...), 3, usual)
+		var said []string
+		for _, p := range v.Peers {
+			said = append(said, fmt.Sprintf("%s@%s:%d", p.Name, p.Host, p.PeerPort))
+		}
+		got := strings.Join(said, " ")
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if err == nil && (got != row.want || v.Size != 3) || err != nil && (row.want == "" || !strings.HasPrefix(got, row.want)) || strings.Contains(got, "secret") {
+			t.Errorf("%s: got %q, want %q", name, got, row.want)
+		}
+	}
+}
+
+func TestInStep(t *testing.T) {
+	a, b, waits := Of("a", "http://a:1"), Of("b", "http://b:1"), Of("w", "http://w:1")
+	gone := Of("g", "http://g:1")
+	members := []cluster.Member{
+		{Name: "a", PeerURLs: []string{"http://a:1"}}, {Name: "b", PeerURLs: []string{"http://old:1", "http://b:1"}},
+		{Name: "n", PeerURLs: []string{"http://n:1"}}, {PeerURLs: []string{"http://unstarted:1"}},
+	}
+	c := InStep([]Entry{a, b, waits, gone}, []string{a.ID, gone.ID}, members)
+	n := Of("n", "http://n:1")
+	if got, want := fmt.Sprint(c), fmt.Sprint(Changes{Add: []Entry{n}, Note: []string{b.ID, n.ID}, Drop: []string{gone.ID}}); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if c := InStep([]Entry{a, b, waits, n}, []string{a.ID, b.ID, n.ID}, members); !c.Empty() {
+		t.Errorf("not at rest: %+v", c)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]int{"3": 3, " 5\n": 5, "0": 0, "-1": 0, "x": 0, "": 0, "99999": 0} {
+		if n, err := Size(text); n != want || (err != nil) != (want == 0) {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+	}
+}
+
+func FuzzView(f *testing.F) {
+	for _, seed := range []string{"", "a=http://10.0.0.1:2380", "a=http://h:1,a=http://i:2&a=https://j:3", "a=b=c", "=", "a=http://[::1]:2380\nb=http://h:1", "a=http://h:99999", "a=http://h:1/", "a=http://h%00:1"} {
+		f.Add(seed, "3")
+	}
+	f.Fuzz(func(t *testing.T, lines, size string) {
+		if n, err := Size(size); err == nil && n < 1 {
+			t.Fatalf("size %d of %q", n, size)
+		}
+		all := entries(strings.Split(lines, "\n")...)
+		InStep(all, []string{"id0"}, []cluster.Member{{Name: "a", PeerURLs: []string{"http://10.0.0.1:2380"}}})
+		v, err := View(all, 3, usual)
+		if err != nil {
+			return
+		}
+		problems := []error{entry.Unique(v.Peers)}
+		for _, p := range v.Peers {
+			problems = append(problems, entry.Check(p))
+			again, err := Of(p.Name, p.PeerURL("http")).Peer()
+			if err != nil || !Same(again, p) || again.Name != p.Name {
+				t.Fatalf("%+v: registered again: %+v, %v", p, again, err)
+			}
+		}
+		if err := errors.Join(problems...); err != nil {
+			t.Fatalf("%q: %v", lines, err)
+		}
+	})
+}
