@@ -67,11 +67,12 @@ func keeperSees(ctx context.Context, t config.Target) (plan.Observation, error) 
 		}
 		for _, r := range e.Observation.Reports {
 			if r.Keeper && r.Etcd.Healthy {
-				e, err = control.NewClient(r.Agent, t.Files().HTTPClient(0)).Explain(ctx)
-				return e.Observation, err
+				if k, err := control.NewClient(r.Agent, t.Files().HTTPClient(0)).Explain(ctx); err == nil {
+					return k.Observation, nil
+				}
 			}
 		}
-		return e.Observation, nil // it is the keeper, or there is none
+		return e.Observation, nil // it is the keeper, or none answers
 	})
 }
 
