@@ -8,6 +8,8 @@ import (
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/publish"
+	"github.com/quorate/quorate/internal/publish/clouddns"
+	"github.com/quorate/quorate/internal/publish/cloudflare"
 	"github.com/quorate/quorate/internal/publish/rfc2136"
 	"github.com/quorate/quorate/internal/publish/route53"
 )
@@ -17,6 +19,14 @@ func openZone(ctx context.Context, t publish.Target) (publish.Zone, error) {
 	switch t.Provider {
 	case "route53":
 		return route53.Open(ctx, route53.Config{Zone: t.Zone, ID: t.ID, Private: t.Private, Region: t.Region})
+	case "cloudflare":
+		token, err := cloudflare.ReadToken(t.TokenFile, os.Getenv(cloudflare.TokenVariable))
+		if err != nil {
+			return nil, err
+		}
+		return cloudflare.Open(cloudflare.Config{Zone: t.Zone, ID: t.ID, Token: token}), nil
+	case "googleclouddns":
+		return clouddns.Open(clouddns.Config{Zone: t.Zone, ID: t.ID, Private: t.Private, Project: t.Project})
 	case "rfc2136":
 		key, err := rfc2136.ReadKey(t.KeyFile, os.Getenv(rfc2136.KeyVariable))
 		if err != nil {
@@ -24,7 +34,7 @@ func openZone(ctx context.Context, t publish.Target) (publish.Zone, error) {
 		}
 		return rfc2136.Open(t.Zone, t.Server, key), nil
 	}
-	return nil, fmt.Errorf("no provider %s", t.Provider)
+	panic("no provider " + t.Provider) // Parse knows no other
 }
 
 // openNames are the publisher of a cluster's names, and what these are.
