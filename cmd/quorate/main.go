@@ -12,23 +12,26 @@ import (
 
 	"github.com/alecthomas/kong"
 	"go.etcd.io/etcd/server/v3/etcdmain"
+
+	"github.com/quorate/quorate/internal/config"
 )
 
 // cli is the whole command line: one file a subcommand.
 type cli struct {
-	Run     runCmd     `cmd:"" help:"Keep this node's etcd: the agent."`
-	Dev     devCmd     `cmd:"" help:"Run a whole cluster on this machine, to try and to break."`
-	Status  statusCmd  `cmd:"" help:"Show the cluster: exit code 0 healthy, 1 degraded, 2 no quorum."`
-	Explain explainCmd `cmd:"" help:"Say what this node would do now, and why nothing else; touches nothing."`
-	Pause   pauseCmd   `cmd:"" help:"Let housekeeping rest for a while."`
-	Resume  resumeCmd  `cmd:"" help:"End a pause."`
-	Recover recoverCmd `cmd:"" help:"Say which members are lost for good, when no quorum can come back."`
-	Leave   leaveCmd   `cmd:"" help:"Remove a node from the cluster for good."`
-	Backup  backupCmd  `cmd:"" help:"Take and list full snapshots."`
-	AWS     awsCmd     `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`
-	DNS     dnsCmd     `cmd:"" name:"dns" help:"The cluster's DNS records: compare, publish, wait for them."`
-	Etcd    etcdCmd    `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`
-	Version versionCmd `cmd:"" help:"Print the versions of quorate and of the built-in etcd."`
+	Run       runCmd       `cmd:"" help:"Keep this node's etcd: the agent."`
+	Dev       devCmd       `cmd:"" help:"Run a whole cluster on this machine, to try and to break."`
+	Status    statusCmd    `cmd:"" help:"Show the cluster: exit code 0 healthy, 1 degraded, 2 no quorum."`
+	Explain   explainCmd   `cmd:"" help:"Say what this node would do now, and why nothing else; touches nothing."`
+	Pause     pauseCmd     `cmd:"" help:"Let housekeeping rest for a while."`
+	Resume    resumeCmd    `cmd:"" help:"End a pause."`
+	Recover   recoverCmd   `cmd:"" help:"Say which members are lost for good, when no quorum can come back."`
+	Leave     leaveCmd     `cmd:"" help:"Remove a node from the cluster for good."`
+	Backup    backupCmd    `cmd:"" help:"Take and list full snapshots."`
+	AWS       awsCmd       `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`
+	DNS       dnsCmd       `cmd:"" name:"dns" help:"The cluster's DNS records: compare, publish, wait for them."`
+	Discovery discoveryCmd `cmd:"" help:"Tokens of a discovery registry in another etcd."`
+	Etcd      etcdCmd      `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`
+	Version   versionCmd   `cmd:"" help:"Print the versions of quorate and of the built-in etcd."`
 }
 
 // etcdCmd is only for the help: Main starts etcd before any parsing.
@@ -65,7 +68,7 @@ func dispatch(ctx context.Context, args []string, out, errOut io.Writer) error {
 	k, err := kong.New(&c, kong.Name("quorate"), kong.Description("Keeps an etcd cluster alive on any group of machines."),
 		kong.UsageOnError(), kong.Writers(out, errOut), kong.Exit(func(int) { ended = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)),
-		kong.Bind(streams{out, errOut}), kong.Vars{"features": featureNames()})
+		kong.Bind(streams{out, errOut}), config.Lenient(), kong.Vars{"features": featureNames()})
 	if err != nil {
 		return err
 	}

@@ -24,14 +24,31 @@ func (c *runCmd) Run(ctx context.Context, to streams) error {
 	if err != nil {
 		return err
 	}
-	a, err := agent.New(w.options, w.parts)
+	source := w.parts.Source
+	var a *agent.Agent
+	w.register(func() bool { return a.Report().Leaving })
+	a, err = agent.New(w.options, w.parts)
 	if err != nil {
 		ln.Close()
 		return usage{err} // of data-dir: it cannot be made, or another agent has it
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	stopHealth, err := w.serveHealth(a.Ready)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	defer stopHealth() // after the rest: until then it says no
 	go w.reload(ctx, a)
+	go w.keepRegistry(ctx, source, a)
 	go trim(ctx)
-	return a.Run(ctx, ln)
+	figures := make(chan struct{})
+	go func() { w.putFigures(ctx, a); close(figures) }()
+	err = a.Run(ctx, ln)
+	stop()
+	<-figures
+	return err
 }
 
 // listen opens the agent's port, after a look at etcd's own: a port in use is
@@ -44,6 +61,9 @@ func (w *wiring) listen() (net.Listener, error) {
 	}
 	if !w.etcdRunsHere() {
 		problems = append(problems, w.taken("client-port", w.cfg.ClientPort), w.taken("peer-port", w.cfg.PeerPort))
+	}
+	if w.cfg.HealthPort != 0 {
+		problems = append(problems, w.taken("health-port", w.cfg.HealthPort))
 	}
 	if err := allOf(problems); err != nil {
 		if ln != nil {

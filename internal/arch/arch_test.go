@@ -25,6 +25,7 @@ const (
 var arrows = map[string][]string{
 	"internal/plan":            {"internal/cluster"},
 	"internal/control":         {"internal/cluster", "internal/plan"},
+	"internal/firewall":        {"internal/cluster"},
 	"internal/ledger":          {"internal/cluster", "internal/store"},
 	"internal/etcd":            {"internal/cluster", "internal/durable"},
 	"internal/backup":          {"internal/cluster", "internal/store", "internal/etcd"},
@@ -43,8 +44,10 @@ var arrows = map[string][]string{
 	"internal/peers/peerstest":   {"internal/cluster", "internal/peers/entry"},
 	"internal/peers": {"internal/cluster", "internal/peers/entry", "internal/peers/static", "internal/peers/file", "internal/peers/aws",
 		"internal/peers/dns", "internal/peers/discovery", "internal/peers/discoveryurl", "internal/peers/exec"},
-	"internal/config":              {"internal/cluster", "internal/peers", "internal/peers/entry", "internal/tlsfiles", "internal/store", "internal/etcd", "internal/aws", "internal/publish"},
+	"internal/config":              {"internal/cluster", "internal/peers", "internal/peers/entry", "internal/tlsfiles", "internal/store", "internal/etcd", "internal/aws", "internal/publish", "internal/lifecycle"},
 	"internal/store/storetest":     {"internal/store"},
+	"internal/lifecycle":           {"internal/aws", "internal/cluster"},
+	"internal/cloudwatch":          {"internal/aws"},
 	"internal/publish":             {"internal/cluster"},
 	"internal/publish/lookup":      {"internal/cluster"},
 	"internal/publish/route53":     {"internal/publish"},
@@ -56,8 +59,8 @@ var arrows = map[string][]string{
 	"internal/clustertest/moto":    {"internal/clustertest/pyvenv"},
 	"internal/agent": {"internal/cluster", "internal/plan", "internal/control", "internal/etcd", "internal/ledger", "internal/store",
 		"internal/backup", "internal/durable", "internal/tlsfiles", "internal/publish"},
-	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cluster", "internal/config", "internal/control", "internal/durable",
-		"internal/etcd", "internal/peers", "internal/plan", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
+	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable",
+		"internal/etcd", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
 		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles"},
 }
 

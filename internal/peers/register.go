@@ -23,13 +23,14 @@ type Syncer interface {
 }
 
 // Registering is s for a node that runs, and not only looks: where s is a
-// Registrar, the node registers itself whenever a view lacks it.
-func Registering(s Source, self cluster.Peer, scheme string) Source {
+// Registrar, the node registers itself whenever a view lacks it, until it
+// leaves for good.
+func Registering(s Source, self cluster.Peer, scheme string, leaves func() bool) Source {
 	r, ok := s.(Registrar)
 	if !ok {
 		return s
 	}
-	return &registering{s, r, self, scheme}
+	return &registering{s, r, self, scheme, leaves}
 }
 
 type registering struct {
@@ -37,12 +38,13 @@ type registering struct {
 	at     Registrar
 	self   cluster.Peer
 	scheme string
+	leaves func() bool
 }
 
 // View is the source's view; the registration shows in the next one.
 func (r *registering) View(ctx context.Context) (cluster.View, error) {
 	v, err := r.Source.View(ctx)
-	if err != nil {
+	if err != nil || r.leaves() {
 		return v, err
 	}
 	u := r.self.PeerURL(r.scheme)

@@ -32,13 +32,14 @@ func TestRegistering(t *testing.T) {
 		register bool
 	}{
 		"not in it":                {book{}, false, true},
+		"it leaves":                {book{}, false, false},
 		"in it":                    {book{view: cluster.View{Peers: []cluster.Peer{self}}}, false, false},
 		"another of our name":      {book{view: cluster.View{Peers: []cluster.Peer{other}}}, false, true},
 		"unknown":                  {book{broken: fault}, true, false},
 		"the registration is lost": {book{full: fault}, true, true},
 	} {
 		b := row.book
-		v, err := Registering(&b, self, "https").View(t.Context())
+		v, err := Registering(&b, self, "https", func() bool { return name == "it leaves" }).View(t.Context())
 		if (err != nil) != row.wantErr || (len(b.registrations) == 1 && b.registrations[0] == "a=https://10.0.0.1:2380") != row.register || err != nil && v.Peers != nil {
 			t.Errorf("%s: %v, %v, registered %v", name, v, err, b.registrations)
 		}
@@ -47,7 +48,7 @@ func TestRegistering(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if Registering(static, self, "http") != static {
+	if Registering(static, self, "http", nil) != static {
 		t.Error("a source without a register is wrapped")
 	}
 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/agent"
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/peers"
+	"github.com/quorate/quorate/internal/peers/discovery"
+)
+
+// discoveryCmd is about discovery registries in another etcd.
+type discoveryCmd struct {
+	New discoveryNewCmd `cmd:"" help:"Make a token in the registry of another etcd, and print it as --peers takes it."`
+}
+
+// discoveryNewCmd makes a token.
+type discoveryNewCmd struct {
+	Size         int      `default:"3" placeholder:"N" help:"How many nodes found the cluster (default ${default}); more may join later."`
+	Endpoints    []string `required:"" placeholder:"HOST:PORT,…" help:"The etcd that holds the registry; any version with the v3 API."`
+	TLS          bool     `name:"tls" help:"Use TLS with the system's authorities."`
+	CACert       string   `name:"cacert" placeholder:"FILE" help:"PEM authorities of that etcd's certificates; the path is part of what is printed, so the same on each node. The same holds of the other files."`
+	Cert         string   `placeholder:"FILE" help:"PEM certificate to show to that etcd."`
+	Key          string   `placeholder:"FILE" help:"PEM key of --cert."`
+	User         string   `placeholder:"USER" help:"User of that etcd with the right to read and write below /_etcd/registry/."`
+	PasswordFile string   `placeholder:"FILE" help:"File that holds the user's password and nothing else."`
+}
+
+func (c *discoveryNewCmd) Run(ctx context.Context, to streams) error {
+	hosts := make([]string, len(c.Endpoints))
+	var problems []error
+	for i, e := range c.Endpoints {
+		scheme, host, ok := strings.Cut(e, "://") // as etcdctl takes it
+		switch {
+		case !ok:
+			host = e
+		case scheme == "https" && !c.TLS && c.CACert == "" && c.Cert == "":
+			problems = append(problems, fmt.Errorf("endpoints: %s: want --tls or --cacert with https", e))
+		case scheme != "http" && scheme != "https":
+			problems = append(problems, fmt.Errorf("endpoints: %s: want HOST:PORT", e))
+		}
+		hosts[i] = strings.TrimSuffix(host, "/")
+	}
+	if c.Size < 1 {
+		problems = append(problems, fmt.Errorf("size: %d: want a number, 1 or more", c.Size))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return usage{err}
+	}
+	source, err := discovery.New(ctx, "etcd://"+strings.Join(hosts, ",")+c.options(), c.Size)
+	if err == nil {
+		_, err = fmt.Fprintln(to.out, source)
+	}
+	return err
+}
+
+// options are how to connect, as the source takes them.
+func (c *discoveryNewCmd) options() string {
+	q := url.Values{}
+	for key, value := range map[string]string{"cacert": c.CACert, "cert": c.Cert, "key": c.Key, "user": c.User, "password-file": c.PasswordFile} {
+		if value != "" {
+			q.Set(key, value)
+		}
+	}
+	if c.TLS {
+		q.Set("tls", "true")
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+// register makes this node put itself into the source, where the source is a
+// registry, until it leaves for good. Only an agent that runs does so.
+func (w *wiring) register(leaves func() bool) {
+	self := cluster.Peer{Name: w.cfg.Name, Host: w.cfg.Host, PeerPort: w.cfg.PeerPort}
+	w.parts.Source = peers.Registering(w.parts.Source, self, w.parts.Secure.Peer, leaves)
+}
+
+// keepRegistry brings a registry in step with the members while this node is
+// the keeper.
+func (w *wiring) keepRegistry(ctx context.Context, source peers.Source, a *agent.Agent) {
+	registry, ok := source.(peers.Syncer)
+	if !ok {
+		return
+	}
+	said := ""
+	for ctx.Err() == nil {
+		if r := a.Report(); r.Keeper && len(r.Members) > 0 {
+			call, cancel := context.WithTimeout(ctx, 10*time.Second)
+			err := registry.Sync(call, r.Members)
+			cancel()
+			switch {
+			case err == nil:
+				said = ""
+			case err.Error() != said && ctx.Err() == nil:
+				said = err.Error()
+				w.parts.Log.Warn("the discovery registry is not in step", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
