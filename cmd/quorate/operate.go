@@ -86,14 +86,15 @@ func (c *leaveCmd) Run(ctx context.Context, out io.Writer) error {
 type recoverCmd struct {
 	config.Target
 	Lost   []string `help:"Names of members whose disks will never come back." placeholder:"NAME"`
+	Backup string   `help:"Which backup to restore if no disk survives, as backup list names it (default: the newest good one)." placeholder:"KEY"`
 	Empty  bool     `help:"If nothing can be restored, found an empty cluster: what it held is gone."`
 	Reason string   `help:"Why; kept in the ledger."`
 	Yes    bool     `short:"y" help:"Do not ask."`
 }
 
 func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
-	if len(c.Lost) == 0 && !c.Empty {
-		return usage{fmt.Errorf("lost: name the members whose disks will never come back, or give --empty")}
+	if len(c.Lost) == 0 && !c.Empty && c.Backup == "" {
+		return usage{fmt.Errorf("lost: name the members whose disks will never come back, or give --backup or --empty")}
 	}
 	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
 		s, err := a.Status(ctx)
@@ -104,7 +105,7 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 		if !c.Yes && !confirm(out, c.question(s)) {
 			return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
 		}
-		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, Reason: c.Reason, By: operator()})
+		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, Backup: c.Backup, Reason: c.Reason, By: operator()})
 		if err != nil {
 			return err
 		}
@@ -121,6 +122,8 @@ func (c *recoverCmd) question(s control.Status) string {
 		fmt.Fprintf(&b, "The survivor with the newest log founds epoch %d; writes that only the lost disks held are gone.\n", s.Epoch+1)
 	}
 	switch {
+	case c.Backup != "":
+		fmt.Fprintf(&b, "If no disk survived, the backup %s is restored.\n", c.Backup)
 	case s.Backup != nil:
 		fmt.Fprintf(&b, "If no disk survived, the backup of %s ago (revision %d) is restored.\n", s.BackupAge.Round(time.Second), s.Backup.Revision)
 	case c.Empty:

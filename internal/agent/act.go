@@ -52,12 +52,13 @@ var (
 	errNoEtcd = errors.New("our etcd does not run")
 )
 
-// timely fails for a step that changes the membership, or ends an etcd, when
+// timely fails for a step that changes the membership or the store's copy of
+// it, or ends an etcd, when
 // what it was decided on is older than actFresh. Both clocks count: the
 // monotonic one is not set, the other one passes while a machine is suspended.
 func (a *Agent) timely(o plan.Observation, s plan.Step) error {
 	switch s.(type) {
-	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd:
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd, plan.WriteCheckpoint:
 	default:
 		return nil
 	}
@@ -95,7 +96,7 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 	case plan.WriteReadyMark: // the mark, or none
 		return a.book.markReady(ctx, cluster.ReadyMark{Epoch: s.Epoch, By: a.opt.Name, At: o.Now})
 	case plan.WriteCheckpoint: // the old list or the new
-		return a.book.writeCheckpoint(ctx, cluster.Checkpoint{Epoch: o.Ledger.Charter.Value().Epoch, Members: s.Members, By: a.opt.Name, At: o.Now})
+		return a.book.writeCheckpoint(ctx, cluster.Checkpoint{Epoch: o.Ledger.Charter.Value().Epoch, Members: s.Members, Term: o.Etcd.Value().Term, By: a.opt.Name, At: o.Now})
 	case plan.TakeBackup: // at most an object without a manifest
 		a.startBackup(ctx, s.By)
 		return nil
@@ -216,9 +217,9 @@ func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
 	})
 	switch {
 	case errors.Is(err, backup.ErrDamaged): // a store that fails proves nothing about the backup
-		a.seedFails++
+		a.noteSeed(seedFailures{c.Epoch, a.seedFails.of(c.Epoch) + 1})
 	case err == nil:
-		a.seedFails = 0
+		a.noteSeed(seedFailures{c.Epoch, 0})
 	}
 	return err
 }

@@ -102,7 +102,7 @@ type Agent struct {
 	launch     launchState
 	ca         authorities
 	unhealthy  time.Time
-	seedFails  int
+	seedFails  seedFailures
 	lastReason string
 	reasonAt   time.Time
 	lastErr    string
@@ -155,6 +155,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
 		metrics: newMetrics(parts.Store), machines: newMachineState(readAnnounced(filepath.Join(opt.DataDir, announcedFile))),
 	}
+	a.seedFails = loadSeedFailures(a.path(seedFailsFile))
 	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
 	a.book = newOwnBook(opt.DataDir, a)
 	if parts.Store != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/durable"
@@ -67,8 +68,11 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	switch {
 	case !c.Known():
 		return cluster.Verdict{}, fmt.Errorf("%w: no charter is known: there is nothing to recover", control.ErrRefused)
-	case len(q.Lost) == 0 && !q.Empty:
-		return cluster.Verdict{}, fmt.Errorf("%w: say which members are lost (--lost), or --empty", control.ErrRefused)
+	case len(q.Lost) == 0 && !q.Empty && q.Backup == "":
+		return cluster.Verdict{}, fmt.Errorf("%w: say which members are lost (--lost), which backup to restore (--backup), or --empty", control.ErrRefused)
+	}
+	if err := a.mayRestore(ctx, q.Backup); err != nil {
+		return cluster.Verdict{}, err
 	}
 	for _, r := range append(s.observation.Reports, s.report) {
 		if r.Keeper && r.Etcd.Healthy {
@@ -87,11 +91,29 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	if by == "" {
 		by = "operator"
 	}
-	v := cluster.Verdict{Epoch: c.Value().Epoch, Lost: q.Lost, Empty: q.Empty, Reason: q.Reason, By: by, At: time.Now()}
+	v := cluster.Verdict{Epoch: c.Value().Epoch, Lost: q.Lost, Empty: q.Empty, Backup: q.Backup, Reason: q.Reason, By: by, At: time.Now()}
 	err := a.book.writeVerdict(ctx, v)
 	a.gossipNow()
 	a.poke()
 	return v, err
+}
+
+// mayRestore says that the backup is there and ours; whether it is whole, each
+// founder finds out before it counts.
+func (a *Agent) mayRestore(ctx context.Context, key string) error {
+	if key == "" {
+		return nil
+	}
+	if a.parts.Store == nil {
+		return fmt.Errorf("%w: backup: without a store there are no backups", control.ErrRefused)
+	}
+	switch b, err := backup.Read(ctx, a.parts.Store, key); {
+	case err != nil:
+		return fmt.Errorf("%w: backup: %w", control.ErrRefused, err)
+	case b.Cluster != a.opt.Settings.Cluster:
+		return fmt.Errorf("%w: backup: %s is of cluster %s", control.ErrRefused, key, b.Cluster)
+	}
+	return nil
 }
 
 func unknownNames(names []string, members []cluster.Member) []string {

@@ -36,7 +36,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Staged = stagedEpoch(a.opt.DataDir)
 	a.lookForForeign(ctx, &o)
 	o.Process = plan.Process{Running: a.proc != nil || a.foreign, Foreign: a.foreign, NotBefore: a.launch.notBefore,
-		Crashes: a.launch.crashes, SeedFails: a.seedFails}
+		Crashes: a.launch.crashes, SeedFails: a.seedFails.of(a.book.facts().Charter.Value().Epoch)}
 	a.observeAuthorities(&o)
 	if o.Disk.State == cluster.DiskData && o.Process.Running {
 		a.launch.sawData = true

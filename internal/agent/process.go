@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/plan"
 )
@@ -20,6 +22,7 @@ import (
 // Names below the data directory.
 const (
 	leavingFile   = "leaving"        // `quorate leave` has been said
+	seedFailsFile = "seed-fails"     // restores of one charter's seed that failed
 	foreignFile   = "foreign"        // an etcd that is not ours has served here
 	stagingPrefix = "staged-"        // staged-N: a complete seed for epoch N
 	partialPrefix = "staging-"       // staging-N: an incomplete one
@@ -37,6 +40,40 @@ type launchState struct {
 	crashes   int // in a row
 	restarts  int
 	notBefore time.Time
+}
+
+// seedFailures counts the restores of a charter's seed that failed in a row: a
+// founder that is started again after each must still come to say SeedFailed.
+type seedFailures struct {
+	Epoch cluster.Epoch `json:"epoch"`
+	Fails int           `json:"fails"`
+}
+
+func (s seedFailures) of(e cluster.Epoch) int {
+	if s.Epoch != e {
+		return 0
+	}
+	return s.Fails
+}
+
+// loadSeedFailures counts from none when the file is not there or makes no
+// sense: the restore is tried more often.
+func loadSeedFailures(path string) (s seedFailures) {
+	if raw, err := os.ReadFile(path); err != nil || json.Unmarshal(raw, &s) != nil {
+		return seedFailures{}
+	}
+	return s
+}
+
+func (a *Agent) noteSeed(s seedFailures) {
+	a.seedFails = s
+	raw, err := json.Marshal(s)
+	if err == nil {
+		err = durable.WriteFile(a.path(seedFailsFile), raw, 0o600)
+	}
+	if err != nil {
+		a.log.Warn("recording how often the seed could not be restored", "error", err)
+	}
 }
 
 // settle forgets crashes once etcd has been well for a while.

@@ -33,12 +33,13 @@ type storeBook struct {
 	ledger *ledger.Ledger
 	kick   chan struct{}
 
-	mu     sync.Mutex
-	cached plan.Ledger
-	probed bool
-	lockAt time.Time
-	sought time.Time // when a good backup was last searched for
-	failed string
+	mu        sync.Mutex
+	cached    plan.Ledger
+	probed    bool
+	lockAt    time.Time
+	sought    time.Time // when a good backup was last searched for
+	soughtFor string    // the operator's choice of one; empty: the newest
+	failed    string
 }
 
 func newStoreBook(s *store.Store, a *Agent) *storeBook {
@@ -279,11 +280,14 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 			b.setCatalog(all)
 		}
 		return err
-	case o.Etcd.Value().Healthy || o.Disk.State != cluster.DiskEmpty || time.Since(b.sought) < verifyGap || o.Now.Sub(b.a.since) < b.a.opt.Settings.FoundingWait/2:
+	case b.soughtFor != b.facts().Verdict.Value().Backup:
+		b.soughtFor, b.sought = b.facts().Verdict.Value().Backup, time.Time{}
+	}
+	if o.Etcd.Value().Healthy || o.Disk.State != cluster.DiskEmpty || time.Since(b.sought) < verifyGap || o.Now.Sub(b.a.since) < b.a.opt.Settings.FoundingWait/2 {
 		return nil
 	}
 	b.sought = time.Now()
-	best, found, problems, err := backup.Best(ctx, b.a.parts.Store, b.a.opt.Settings.Cluster)
+	best, found, problems, err := b.bestBackup(ctx)
 	for _, p := range problems {
 		b.a.log.Warn("a backup is no good", "key", p.Key, "error", p.Err)
 	}
@@ -298,6 +302,22 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	}
 	b.update(func(l *plan.Ledger) { l.Backup = f })
 	return err
+}
+
+// bestBackup is the one that an operator has named, if it is good, else the
+// newest that is.
+func (b *storeBook) bestBackup(ctx context.Context) (cluster.Backup, bool, []backup.Problem, error) {
+	if b.soughtFor == "" {
+		return backup.Best(ctx, b.a.parts.Store, b.a.opt.Settings.Cluster)
+	}
+	named, err := backup.Read(ctx, b.a.parts.Store, b.soughtFor)
+	if err == nil {
+		err = backup.Verify(ctx, b.a.parts.Store, named)
+	}
+	if errors.Is(err, backup.ErrDamaged) {
+		return cluster.Backup{}, false, []backup.Problem{{Key: b.soughtFor, Err: err}}, nil
+	}
+	return named, err == nil, nil, err
 }
 
 // setCatalog notes the store's backups, newest first.

@@ -23,21 +23,24 @@ func (b slowBook) journal(context.Context, journalEntry) error {
 	return nil
 }
 
-func (b slowBook) writeCheckpoint(context.Context, cluster.Checkpoint) error {
+func (b slowBook) markReady(context.Context, cluster.ReadyMark) error {
 	time.Sleep(b.takes)
 	return nil
 }
+
+func (b slowBook) writeCheckpoint(context.Context, cluster.Checkpoint) error { return nil }
 
 // TestStaleFacts: a slow store parts a decision from its steps; then a step that
 // others' votes depend on is not taken.
 func TestStaleFacts(t *testing.T) {
 	for name, steps := range map[string][]plan.Step{
-		"add":      {plan.WriteCheckpoint{}, plan.AddLearner{}},
-		"promote":  {plan.WriteCheckpoint{}, plan.PromoteLearner{}},
+		"add":      {plan.WriteReadyMark{}, plan.AddLearner{}},
+		"promote":  {plan.WriteReadyMark{}, plan.PromoteLearner{}},
 		"remove":   {plan.RemoveMember{}}, // journalled
-		"update":   {plan.WriteCheckpoint{}, plan.UpdateMember{}},
-		"transfer": {plan.WriteCheckpoint{}, plan.TransferLeadership{}},
-		"stop":     {plan.WriteCheckpoint{}, plan.StopEtcd{}},
+		"list":     {plan.WriteReadyMark{}, plan.WriteCheckpoint{}},
+		"update":   {plan.WriteReadyMark{}, plan.UpdateMember{}},
+		"transfer": {plan.WriteReadyMark{}, plan.TransferLeadership{}},
+		"stop":     {plan.WriteReadyMark{}, plan.StopEtcd{}},
 	} {
 		for takes, stale := range map[time.Duration]bool{0: false, actFresh: false, actFresh + time.Millisecond: true} {
 			t.Run(name+" after "+takes.String(), func(t *testing.T) {

@@ -108,6 +108,7 @@ type ReadyMark struct {
 type Checkpoint struct {
 	Epoch   Epoch     `json:"epoch"`
 	Members []Member  `json:"members"`
+	Term    uint64    `json:"term,omitempty"` // raft term of the keeper that wrote it
 	By      string    `json:"by"`
 	At      time.Time `json:"at"`
 }

@@ -88,6 +88,7 @@ type PauseRequest struct {
 type RecoverRequest struct {
 	Lost   []string `json:"lost,omitempty"` // member names whose disks never come back
 	Empty  bool     `json:"empty,omitempty"`
+	Backup string   `json:"backup,omitempty"` // key of the one to restore, if no disk survives; else the newest good one
 	Reason string   `json:"reason,omitempty"`
 	By     string   `json:"by,omitempty"`
 }

@@ -245,3 +245,24 @@ func TestNoVerdictIsLost(t *testing.T) {
 		}
 	})
 }
+
+// A keeper that has slept through an election does not replace a later one's list.
+func TestCheckpointIsFenced(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		l := ledger.Open(s, name)
+		write := func(term uint64, by string) error {
+			return l.WriteCheckpoint(ctx, cluster.Checkpoint{Epoch: 1, Term: term, By: by, At: noon})
+		}
+		must(t, write(5, "a"))
+		must(t, write(5, "a"))
+		must(t, write(7, "b"))
+		wantErr(t, "a keeper of term 5", write(5, "a"), ledger.ErrFenced)
+		there, err := l.Checkpoint(ctx, 1)
+		must(t, err)
+		if there.By != "b" || there.Term != 7 {
+			t.Errorf("there is %+v, want b's", there)
+		}
+		must(t, l.WriteCheckpoint(ctx, cluster.Checkpoint{Epoch: 2, Term: 2, By: "c", At: noon})) // another epoch counts anew
+	})
+}

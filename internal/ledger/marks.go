@@ -76,10 +76,21 @@ func (l *Ledger) Ready(ctx context.Context, epoch cluster.Epoch) (cluster.ReadyM
 	return m, nil
 }
 
-// WriteCheckpoint replaces the epoch's copy of the member list: the last
-// writer's counts. The keeper alone writes it, before the membership changes.
+// ErrFenced means that a keeper of a later raft term has written the checkpoint.
+var ErrFenced = errors.New("a keeper of a later term has written it")
+
+// WriteCheckpoint replaces the epoch's copy of the member list. The keeper alone
+// writes it, before the membership changes; one that has slept through an
+// election gets ErrFenced. The look and the write are two requests: what comes
+// between them the age of the keeper's facts must bound.
 func (l *Ledger) WriteCheckpoint(ctx context.Context, c cluster.Checkpoint) error {
 	err := checkEpoch(c.Epoch)
+	if err == nil {
+		// A list that is not there, or is damaged, fences nobody.
+		if there, no := read[cluster.Checkpoint](ctx, l, checkpointKey(c.Epoch)); no == nil && there.Term > c.Term {
+			err = fmt.Errorf("%w: %s in term %d, ours is %d", ErrFenced, there.By, there.Term, c.Term)
+		}
+	}
 	var data []byte
 	if err == nil {
 		data, err = encode(c)
