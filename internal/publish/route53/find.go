@@ -12,7 +12,8 @@ import (
 	"github.com/quorate/quorate/internal/publish"
 )
 
-// find is the id of the one zone with exactly our name. Route 53 lists zones
+// find is the id of the one zone with exactly our name; an id that was given
+// must have that name too. Route 53 lists zones
 // from a name on, so that the first is not always the one asked for; and public
 // and private zones may share a name.
 func (z *Zone) find(ctx context.Context) (string, error) {
@@ -27,7 +28,7 @@ func (z *Zone) find(ctx context.Context) (string, error) {
 	}
 	var ids []string
 	for _, h := range zones {
-		if z.cfg.Private == nil || isPrivate(h) == *z.cfg.Private {
+		if (z.cfg.Private == nil || isPrivate(h) == *z.cfg.Private) && (z.cfg.ID == "" || short(h) == z.cfg.ID) {
 			ids = append(ids, short(h))
 		}
 	}
@@ -35,7 +36,7 @@ func (z *Zone) find(ctx context.Context) (string, error) {
 	case len(zones) == 0:
 		return "", fmt.Errorf("no hosted zone is called exactly %s", z.cfg.Zone)
 	case len(ids) == 0:
-		return "", fmt.Errorf("hosted zone %s is %s: private= says otherwise", z.cfg.Zone, kind(zones[0]))
+		return "", fmt.Errorf("of the hosted zones that are called %s, none is the one that id= and private= ask for: %s", z.cfg.Zone, strings.Join(described(zones), ", "))
 	case len(ids) > 1:
 		return "", fmt.Errorf("%d hosted zones are called %s: say which with id=: %s", len(ids), z.cfg.Zone, strings.Join(described(zones), ", "))
 	}
@@ -44,9 +45,6 @@ func (z *Zone) find(ctx context.Context) (string, error) {
 }
 
 func (z *Zone) candidates(ctx context.Context) ([]types.HostedZone, error) {
-	if z.cfg.ID != "" {
-		return z.byID(ctx)
-	}
 	var out []types.HostedZone
 	in := &sdk.ListHostedZonesByNameInput{DNSName: aws.String(z.cfg.Zone + ".")}
 	for {
@@ -65,17 +63,6 @@ func (z *Zone) candidates(ctx context.Context) ([]types.HostedZone, error) {
 		}
 		in.DNSName, in.HostedZoneId = page.NextDNSName, page.NextHostedZoneId
 	}
-}
-
-func (z *Zone) byID(ctx context.Context) ([]types.HostedZone, error) {
-	out, err := z.client.GetHostedZone(ctx, &sdk.GetHostedZoneInput{Id: &z.cfg.ID})
-	if err != nil {
-		return nil, fmt.Errorf("looking for hosted zone %s: %w", z.cfg.ID, err)
-	}
-	if got := name(*out.HostedZone); got != z.cfg.Zone {
-		return nil, fmt.Errorf("hosted zone %s is called %s, not %s", z.cfg.ID, got, z.cfg.Zone)
-	}
-	return []types.HostedZone{*out.HostedZone}, nil
 }
 
 func name(h types.HostedZone) string { return publish.CleanName(unescape(aws.ToString(h.Name))) }

@@ -75,9 +75,9 @@ func TestExactlyThatZone(t *testing.T) {
 		"the private one":   {route53.Config{Zone: "two.org", Private: &yes}, ""},
 		"the public one":    {route53.Config{Zone: "two.org", Private: &no}, ""},
 		"by id":             {route53.Config{Zone: "two.org", ID: private}, ""},
-		"another's id":      {route53.Config{Zone: "sub.example.org", ID: public}, "is called two.org, not sub.example.org"},
-		"no such id":        {route53.Config{Zone: "two.org", ID: "ZNONE"}, "looking for hosted zone ZNONE"},
-		"not private":       {route53.Config{Zone: "zexample.org", Private: &yes}, "hosted zone zexample.org is public: private= says otherwise"},
+		"another's id":      {route53.Config{Zone: "sub.example.org", ID: public}, "none is the one that id= and private= ask for"},
+		"no such id":        {route53.Config{Zone: "two.org", ID: "ZNONE"}, "none is the one that id= and private= ask for: "},
+		"not private":       {route53.Config{Zone: "zexample.org", Private: &yes}, "none is the one that id= and private= ask for"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := open(t, row.cfg).List(t.Context(), row.cfg.Zone)
