@@ -40,6 +40,14 @@ func TestOperate(t *testing.T) {
 		}
 	})
 	t.Run("pause", func(t *testing.T) { r.pausing(a, b, c) })
+	t.Run("recover while a quorum lives", func(t *testing.T) {
+		for _, word := range [][]string{{"--empty"}, {"--lost", "c"}} {
+			args := append([]string{"recover", b.agentFlag(), "--yes", "--reason", "no reason"}, word...)
+			if _, errOut, code := r.quorate(args...); code == 0 || !strings.Contains(errOut, "a quorum lives") {
+				t.Errorf("recover %v: exit code %d, %s", word, code, errOut)
+			}
+		}
+	})
 	t.Run("leave", func(t *testing.T) {
 		left, rest := c, []string{"a", "b"}
 		if _, errOut, code := r.quorate("leave", left.agentFlag()); code != 2 || !strings.Contains(errOut, "not confirmed") {
