@@ -60,6 +60,9 @@ func newFleet(t testing.TB) *fleet {
 func (f *fleet) scenario(t *testing.T, name string, n int, run func()) {
 	t.Run(name, func(t *testing.T) {
 		f.t = t
+		if f.whole.Failed() {
+			t.Fatal("an earlier scene has failed: the fleet is not what this one begins with")
+		}
 		f.voters(time.Minute, len(f.running()))
 		f.write()
 		run()
@@ -169,10 +172,16 @@ func (f *fleet) machine(region string, i types.Instance) *machine {
 	m.imds = awstest.Serve(f.whole, awstest.Instance{ID: id, Type: string(i.InstanceType), Region: region, Zone: m.zone, AccountID: "123456789012",
 		ImageID: aws.ToString(i.ImageId), PrivateIPv4: addr, Launched: aws.ToTime(i.LaunchTime), Role: "fleet",
 		AccessKeyID: "machine", SecretAccessKey: "secret", Session: "session"})
-	m.args = with(f.stacks[region].args, "data-dir", m.dir, "listen-host", addr)
+	m.args = m.own(f.stacks[region].args)
 	m.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + f.dir, "AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
 		"AWS_ENDPOINT_URL=" + f.proxy.URL, "AWS_REGION=" + region}, m.imds.Environ()...)
 	return m
+}
+
+// own are the stack's flags with this machine's disk and address: on EC2 every
+// machine has the same.
+func (m *machine) own(args []string) []string {
+	return with(args, "data-dir", m.dir, "listen-host", m.addr)
 }
 
 // running are the machines now, oldest name first.

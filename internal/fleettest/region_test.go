@@ -235,8 +235,11 @@ func (f *fleet) allDie() {
 	f.region(home).kill(f.ids()...)
 	f.gone(all...)
 	f.voters(2*time.Minute, 3)
-	if got := f.epochs(); !slices.Equal(got, []uint64{1, 2}) {
-		f.t.Errorf("epochs %v: want the first and the second", got)
-	}
+	eventually(f.t, 10*time.Second, "the second epoch", func() error {
+		if got := f.epochs(); !slices.Equal(got, []uint64{1, 2}) {
+			return fmt.Errorf("epochs %v", got)
+		}
+		return nil
+	})
 	f.inService()
 }

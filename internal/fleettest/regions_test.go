@@ -39,7 +39,7 @@ func (f *fleet) migrates() {
 	f.deploy(home, here)
 	for _, m := range f.running() {
 		if m.region == home {
-			m.restart(f.t, with(here.args, "data-dir", m.dir, "listen-host", m.addr))
+			m.restart(f.t, m.own(here.args))
 			eventually(f.t, time.Minute, "the agent is back", m.isReady)
 		}
 	}

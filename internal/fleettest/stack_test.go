@@ -68,7 +68,7 @@ func (c *cloud) deploy(p stack.Params, region string, given map[string]string) m
 // have, so that a test takes seconds. What else differs from a real machine is
 // where its disk is and which address it listens on.
 func hurried(args []string) []string {
-	out := with(args, "founding-wait", "20s", "dead-after", "6s", "backup-interval", "0")
+	out := with(args, "founding-wait", "8s", "dead-after", "6s", "backup-interval", "0")
 	for i, a := range out {
 		if strings.HasPrefix(a, "--peers=") {
 			out[i] = a + "&every=1s"

@@ -178,18 +178,22 @@ func (w *witness) epochs() []uint64 {
 // write begins to write, to whom a load balancer would.
 func (f *fleet) write() *writer {
 	f.t.Helper()
-	var endpoints []string
-	for _, m := range f.running() {
-		if m.ready() {
-			endpoints = append(endpoints, m.url(2379))
-		}
-	}
-	w := newWriter(f.whole, endpoints)
+	w := newWriter(f.whole, f.serving())
 	w.flows(f.t)
 	f.seen.Lock()
 	f.writer = w
 	f.seen.Unlock()
 	return w
+}
+
+// serving are the client URLs of the machines that are ready.
+func (f *fleet) serving() (endpoints []string) {
+	for _, m := range f.running() {
+		if m.ready() {
+			endpoints = append(endpoints, m.url(2379))
+		}
+	}
+	return endpoints
 }
 
 // written ends the writing: every acknowledged write must be there.
@@ -199,5 +203,6 @@ func (f *fleet) written() {
 	w := f.writer
 	f.writer = nil
 	f.seen.Unlock()
+	w.follow(f.serving())
 	w.verify(f.t, w.end())
 }
