@@ -212,7 +212,7 @@ func shrink(o Observation, h house) (Decision, bool) {
 // surplus is the voter to go when there are more than wanted: the unhealthy
 // before the healthy, whoever departs before all others, and never the leader.
 func surplus(o Observation, h house) (standing, bool) {
-	if o.size() == 0 || len(h.voters) <= o.size() || len(h.learners) > 0 {
+	if o.size() == 0 || len(h.voters) <= o.size() || len(h.learners) > 0 || o.groupChooses() {
 		return standing{}, false
 	}
 	rank := func(s standing) int {

@@ -157,6 +157,19 @@ func (o Observation) replacementDue(h house) bool {
 	return spare || len(h.learners) > 0 || size > alive
 }
 
+// groupChooses says that a group has more machines than it wants: it is about
+// to end some, and which ones it will say. A voter that we chose would be
+// another, and would have to come back.
+func (o Observation) groupChooses() bool {
+	alive := 0
+	for _, p := range o.View.Value().Peers {
+		if p.Alive() && p.Group != "" {
+			alive++
+		}
+	}
+	return o.Settings.AutoSize && alive > o.size()
+}
+
 // condemn has a bad machine replaced: a voter whose etcd ends again and again
 // on its disk, or whose disk cannot be read. One at a time, and only while all
 // others are well: the group ends it at once. The keeper's own serves.

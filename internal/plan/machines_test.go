@@ -14,6 +14,13 @@ func cloud(o *Observation) {
 	o.Machines.Announced = true
 }
 
+// grouped puts all machines into a group.
+func grouped(o *Observation) {
+	for _, p := range o.View.Value().Peers {
+		peerIs(p.Name, func(p *cluster.Peer) { p.Group = "g" })(o)
+	}
+}
+
 func unannounced(o *Observation) { o.Machines.Announced = false }
 
 func peerIs(name string, f func(*cluster.Peer)) opt {
@@ -174,6 +181,13 @@ func departRows() map[string]row {
 		"the lone voter's replacement":               {see(size(1), peers("a", "d"), keeping(voters("a")...), asks("d"), cloud, ending("a"), handled("HoldMachine{a}", 0), capacity(1)), "keep: a newcomer joins (d): WriteCheckpoint{2 members}, AddLearner{d}"},
 		"a learner departs":                          {see(abcd, keeping(of(voters("a", "b", "c"), learner("d"))...), cloud, ending("d"), handled("HoldMachine{d}", 0), down("d", 0)), "keep: a learner's machine does not stay: RemoveMember{d}"},
 		"who shrinks anyway":                         {see(peers("a", "b", "c", "d"), keeping(voters("a", "b", "c", "d")...), cloud, ending("b"), handled("HoldMachine{b}", 0), down("d", 0)), "keep: a voter departs, and its replacement votes: RemoveMember{b}"},
+		"a group that shrinks says which go":         {house5(cloud, grouped, auto(3)), "keep: all is well (5 of 5 voters healthy)"}, // another one was removed, and had to come back
+		"a group that has shrunk":                    {house5(cloud, grouped, auto(3), state("d", cluster.Terminated), state("e", cluster.Terminated), down("d", 0)), "keep: a voter's machine is gone: RemoveMember{d}"},
+		"a group that never says":                    {house5(cloud, auto(3)), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
+		"a group that shrinks, by hand":              {house5(cloud, grouped, size(3)), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
+		"a machine that has gone is not one":         {see(peers("a", "b", "c", "d", "x"), keeping(voters("a", "b", "c", "d")...), cloud, grouped, auto(3), peerIs("d", func(p *cluster.Peer) { p.Group = "" }), state("x", cluster.Terminating)), "keep: more voters than wanted (4 of 3): RemoveMember{d}"},
+		"a group that says which goes":               {house5(cloud, grouped, auto(3), ending("b"), handled("HoldMachine{b}", 0)), "keep: a voter departs, and its replacement votes: RemoveMember{b}"},
+		"a group that lacks one machine":             {house5(cloud, grouped, auto(3), peers("a", "b"), listOnly), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
 		"the leader may be interrupted":              {held3(uneasy("a")), "keep: the leader's machine may be interrupted, and hands over: TransferLeadership{b}"},
 		"it hands over to one that stays":            {held3(uneasy("a", "b")), "keep: the leader's machine may be interrupted, and hands over: TransferLeadership{c}"},
 		"one that stays, though it lags":             {held3(uneasy("a", "b"), probe("c", lagging)), "keep: the leader's machine may be interrupted, and hands over: TransferLeadership{c}"},

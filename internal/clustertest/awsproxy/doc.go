@@ -10,4 +10,5 @@
 // Terminating:Wait until every hook of that transition has been completed or
 // has timed out), and shows them in moto's replies. A replacement is launched
 // while its predecessor waits, as the guide says of health replacements.
+// CloudFormation's SignalResource, which moto lacks too, is only recorded.
 package awsproxy

@@ -133,6 +133,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.Service == "autoscaling" && p.answer(w, c) {
 		return
 	}
+	if c.Service == "cloudformation" && c.Action == "SignalResource" {
+		succeed(w, c.Action) // moto's stacks are done at once and wait for nobody
+		return
+	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.SetURL(p.moto)
