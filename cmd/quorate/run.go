@@ -34,20 +34,27 @@ func (c *runCmd) Run(ctx context.Context, to streams) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	stopHealth, err := w.serveHealth(a.Ready)
+	stopHealth, err := w.serveHealth(func() (bool, string) {
+		if ctx.Err() != nil {
+			return false, "the agent is stopping"
+		}
+		return a.Ready()
+	})
 	if err != nil {
 		ln.Close()
 		return err
 	}
-	defer stopHealth() // after the rest: until then it says no
+	defer stopHealth()
 	go w.reload(ctx, a)
 	go w.keepRegistry(ctx, source, a)
 	go trim(ctx)
-	figures := make(chan struct{})
+	figures, rules := make(chan struct{}), make(chan struct{})
 	go func() { w.putFigures(ctx, a); close(figures) }()
+	go func() { w.keepFirewall(ctx, a); close(rules) }()
 	err = a.Run(ctx, ln)
 	stop()
 	<-figures
+	<-rules
 	return err
 }
 

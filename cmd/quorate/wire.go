@@ -77,6 +77,9 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 		}
 		w.options.AdoptNames = w.cfg.DNSAdopt
 	}
+	if err := w.cloud(); err != nil {
+		return nil, usage{err}
+	}
 	return w, nil
 }
 
@@ -114,13 +117,10 @@ func (w *wiring) binary(ctx context.Context) (etcd.Binary, etcd.Version, error) 
 			return bin, etcd.Version{}, fmt.Errorf("etcd: %w", err)
 		}
 	}
-	if etcd.CheckExtra(w.cfg.EtcdFlags) != nil {
-		return bin, etcd.Version{}, nil // Validate says so already
-	}
 	if _, err := bin.Check(ctx, nil); err != nil {
 		return bin, etcd.Version{}, fmt.Errorf("etcd: %w", err)
 	}
-	v, err := bin.Check(ctx, w.cfg.EtcdFlags)
+	v, err := bin.Check(ctx, etcd.Free(w.cfg.EtcdFlags)) // Validate says what is wrong with the others
 	if err != nil {
 		return bin, v, withKey("etcd-flags", err)
 	}
@@ -178,8 +178,9 @@ func etcdConfig(c config.Config) etcd.Config {
 const learnerPatience = time.Minute
 
 func settings(c config.Config) plan.Settings {
-	return plan.Settings{Cluster: c.Cluster, Size: c.Size, Join: c.Join, HasStore: c.Store != "", AutoRecover: c.AutoRecover,
-		FoundingWait: c.FoundingWait, DeadAfter: c.DeadAfter, LearnerPatience: learnerPatience, BackupEvery: c.BackupInterval}
+	return plan.Settings{Cluster: c.Cluster, Size: c.Size.Voters(), AutoSize: c.Size == config.Auto, Join: c.Join, HasStore: c.Store != "", AutoRecover: c.AutoRecover,
+		FoundingWait: c.FoundingWait, DeadAfter: c.DeadAfter, LearnerPatience: learnerPatience, BackupEvery: c.BackupInterval,
+		SurgeWait: c.SurgeWait, CrashLimit: c.CrashLimit}
 }
 
 func retention(c config.Config) plan.Retention {

@@ -37,6 +37,7 @@ type Config struct {
 	Naming     `group:"The cluster"`
 	Process    `group:"etcd"`
 	Backups    `group:"Backups"`
+	Cloud      `group:"AWS"`
 	ServerTLS  `group:"TLS"`
 	PeerTLS    `group:"TLS"`
 	Logs       `group:"Logs"`
@@ -45,34 +46,39 @@ type Config struct {
 	asRead map[string]any
 	// byFlag are the keys that the command line has set: no file changes them.
 	byFlag map[string]bool
-	// unread are the problems of the file; Validate reports them with the rest.
+	// unread are the problems found before Validate, which reports them with the
+	// rest: wrong types, those of the file, a machine that does not say who it is.
 	unread []error
+	// nobody says that this machine's name and host could not be found, and that
+	// unread says why.
+	nobody bool
 }
 
 // Machine is who and where this node is.
 type Machine struct {
-	Name       string `env:"QUORATE_NAME" placeholder:"NODE" help:"This node's name, unique in the cluster; it becomes etcd's member name. Default: the host name."`
-	Host       string `env:"QUORATE_HOST" placeholder:"ADDR" help:"IP address or DNS name at which the other nodes and clients reach this node, without a port. Default: what --peers says of this node's name."`
+	Name       string `env:"QUORATE_NAME" placeholder:"NODE" help:"This node's name, unique in the cluster; it becomes etcd's member name. Default: on AWS the instance id, else the host name."`
+	Host       string `env:"QUORATE_HOST" placeholder:"ADDR" help:"IP address or DNS name at which the other nodes and clients reach this node, without a port. Default: what --peers says of this node's name; on AWS this instance's address."`
 	ListenHost string `env:"QUORATE_LISTEN_HOST" placeholder:"IP" help:"IP address to listen on. Default: the host if that is an IP address, else 0.0.0.0 (all)."`
 	Zone       string `env:"QUORATE_ZONE" placeholder:"ZONE" help:"Failure domain of this node; voters are spread over zones. Default: what --peers says."`
 	DataDir    string `env:"QUORATE_DATA_DIR" default:"/var/lib/quorate" placeholder:"DIR" help:"Directory of all that this node must not forget (default ${default})."`
-	ClientPort int    `env:"QUORATE_CLIENT_PORT" default:"2379" placeholder:"PORT" help:"etcd's port for clients (default ${default})."`
-	PeerPort   int    `env:"QUORATE_PEER_PORT" default:"2380" placeholder:"PORT" help:"etcd's port for the other members (default ${default})."`
-	AgentPort  int    `env:"QUORATE_AGENT_PORT" default:"2378" placeholder:"PORT" help:"The agent's port: API, metrics, health (default ${default})."`
+	ClientPort int    `type:"setting" env:"QUORATE_CLIENT_PORT" default:"2379" placeholder:"PORT" help:"etcd's port for clients (default ${default})."`
+	PeerPort   int    `type:"setting" env:"QUORATE_PEER_PORT" default:"2380" placeholder:"PORT" help:"etcd's port for the other members (default ${default})."`
+	AgentPort  int    `type:"setting" env:"QUORATE_AGENT_PORT" default:"2378" placeholder:"PORT" help:"The agent's port: API, metrics, health (default ${default})."`
+	HealthPort int    `type:"setting" env:"QUORATE_HEALTH_PORT" default:"0" placeholder:"PORT" help:"A second port for load balancers, which serves /readyz and nothing else, in plain HTTP and without asking for a certificate; 0 is none (default ${default})."`
 }
 
 // Membership is which cluster it is, who belongs to it, and how it changes.
 type Membership struct {
 	Cluster string `env:"QUORATE_CLUSTER" default:"quorate" placeholder:"NAME" help:"The cluster's name, which parts clusters that share a store: 1 to 63 letters, digits, dots, dashes, underscores (default ${default})."`
-	Peers   string `env:"QUORATE_PEERS" placeholder:"SOURCE" help:"Who should be in the cluster: a list a=10.0.0.1,b=10.0.0.2,c=10.0.0.3, or file:///path of a YAML list, read again each round. Required."`
+	Peers   string `env:"QUORATE_PEERS" placeholder:"SOURCE" help:"Who should be in the cluster: a list a=10.0.0.1,b=10.0.0.2,c=10.0.0.3, or file:///path of a YAML list, read again each round; aws-asg://GROUP or aws-tag://KEY=VALUE on AWS; dns+srv://DOMAIN; etcd://HOST:2379/TOKEN or https://HOST/TOKEN, discovery services; exec:///program. Required."`
 	Store   string `env:"QUORATE_STORE" placeholder:"URL" help:"Where charters and backups are kept: s3://bucket?prefix=…, gs://bucket, azblob://container, or file:///dir of a directory that all nodes share. Default: none; then founding needs the consent of all nodes, and there are no backups."`
 
-	Size int                  `env:"QUORATE_SIZE" default:"3" placeholder:"N" help:"Wanted voters, best an odd number; 0 is no upper limit (default ${default}). May change while running."`
+	Size Size                 `type:"setting" env:"QUORATE_SIZE" default:"3" placeholder:"N" help:"Wanted voters, best an odd number; auto is what --peers says, as an Auto Scaling group's desired capacity; 0 is no upper limit (default ${default}). May change while running."`
 	Join cluster.JoinStrategy `env:"QUORATE_JOIN" default:"replace" placeholder:"STRATEGY" help:"How this node may get in: prepared (an operator has added it), add (until the cluster is full), replace (when full, one dead member goes first), prune (every dead member goes first) (default ${default}). May change while running."`
 
-	FoundingWait time.Duration `env:"QUORATE_FOUNDING_WAIT" default:"30s" placeholder:"TIME" help:"How long to wait for all of --size nodes before a majority of them may found the cluster (default ${default})."`
-	DeadAfter    time.Duration `env:"QUORATE_DEAD_AFTER" default:"5m" placeholder:"TIME" help:"How long a member must be unhealthy before a newcomer may replace it, where --peers cannot prove that its machine is gone (default ${default}). May change while running."`
-	AutoRecover  bool          `env:"QUORATE_AUTO_RECOVER" default:"true" negatable:"" help:"Found the next epoch by itself, from the best survivor or backup, when a majority is proven gone for good (default ${default}). May change while running."`
+	FoundingWait time.Duration `type:"setting" env:"QUORATE_FOUNDING_WAIT" default:"30s" placeholder:"TIME" help:"How long to wait for all of --size nodes before a majority of them may found the cluster (default ${default})."`
+	DeadAfter    time.Duration `type:"setting" env:"QUORATE_DEAD_AFTER" default:"5m" placeholder:"TIME" help:"How long a member must be unhealthy before a newcomer may replace it, where --peers cannot prove that its machine is gone (default ${default}). May change while running."`
+	AutoRecover  bool          `type:"setting" env:"QUORATE_AUTO_RECOVER" default:"true" negatable:"" help:"Found the next epoch by itself, from the best survivor or backup, when a majority is proven gone for good (default ${default}). May change while running."`
 }
 
 // Process is the etcd beside the agent.
@@ -88,10 +94,10 @@ type Process struct {
 
 // Backups is how often there is a snapshot, and which ones stay.
 type Backups struct {
-	BackupInterval   time.Duration `env:"QUORATE_BACKUP_INTERVAL" default:"15m" placeholder:"TIME" help:"Time between full snapshots to --store; 0 is none (default ${default}). May change while running."`
-	BackupKeep       int           `env:"QUORATE_BACKUP_KEEP" default:"10" placeholder:"N" help:"Keep the newest N snapshots (default ${default}). May change while running."`
-	BackupKeepHourly int           `env:"QUORATE_BACKUP_KEEP_HOURLY" default:"24" placeholder:"N" help:"Keep the newest of each of the last N hours that have one (default ${default}). May change while running."`
-	BackupKeepDaily  int           `env:"QUORATE_BACKUP_KEEP_DAILY" default:"7" placeholder:"N" help:"Keep the newest of each of the last N days, in UTC, that have one (default ${default}). May change while running."`
+	BackupInterval   time.Duration `type:"setting" env:"QUORATE_BACKUP_INTERVAL" default:"15m" placeholder:"TIME" help:"Time between full snapshots to --store; 0 is none (default ${default}). May change while running."`
+	BackupKeep       int           `type:"setting" env:"QUORATE_BACKUP_KEEP" default:"10" placeholder:"N" help:"Keep the newest N snapshots (default ${default}). May change while running."`
+	BackupKeepHourly int           `type:"setting" env:"QUORATE_BACKUP_KEEP_HOURLY" default:"24" placeholder:"N" help:"Keep the newest of each of the last N hours that have one (default ${default}). May change while running."`
+	BackupKeepDaily  int           `type:"setting" env:"QUORATE_BACKUP_KEEP_DAILY" default:"7" placeholder:"N" help:"Keep the newest of each of the last N days, in UTC, that have one (default ${default}). May change while running."`
 }
 
 // ServerTLS is for etcd's client port and the agent's port, and for quorate's
@@ -100,7 +106,7 @@ type ServerTLS struct {
 	CertFile       string `env:"QUORATE_CERT_FILE" placeholder:"FILE" help:"PEM certificate of this node for clients of etcd and the agent; quorate shows it as a client too. Changed files are picked up without a restart, as all TLS files are. Default: plain text."`
 	KeyFile        string `env:"QUORATE_KEY_FILE" placeholder:"FILE" help:"PEM key of --cert-file."`
 	TrustedCAFile  string `name:"trusted-ca-file" env:"QUORATE_TRUSTED_CA_FILE" placeholder:"FILE" help:"PEM authorities that sign these certificates. Default: the system's."`
-	ClientCertAuth bool   `env:"QUORATE_CLIENT_CERT_AUTH" help:"Demand from clients a certificate signed by --trusted-ca-file."`
+	ClientCertAuth bool   `type:"setting" env:"QUORATE_CLIENT_CERT_AUTH" help:"Demand from clients a certificate signed by --trusted-ca-file."`
 }
 
 // PeerTLS is for the traffic between members.
@@ -108,7 +114,7 @@ type PeerTLS struct {
 	PeerCertFile       string `env:"QUORATE_PEER_CERT_FILE" placeholder:"FILE" help:"PEM certificate of this node for the other members, as server and client. Default: plain text."`
 	PeerKeyFile        string `env:"QUORATE_PEER_KEY_FILE" placeholder:"FILE" help:"PEM key of --peer-cert-file."`
 	PeerTrustedCAFile  string `name:"peer-trusted-ca-file" env:"QUORATE_PEER_TRUSTED_CA_FILE" placeholder:"FILE" help:"PEM authorities that sign the members' certificates."`
-	PeerClientCertAuth bool   `env:"QUORATE_PEER_CLIENT_CERT_AUTH" help:"Demand from members a certificate signed by --peer-trusted-ca-file."`
+	PeerClientCertAuth bool   `type:"setting" env:"QUORATE_PEER_CLIENT_CERT_AUTH" help:"Demand from members a certificate signed by --peer-trusted-ca-file."`
 }
 
 // Logs is how the agent logs; etcd's own log is set by its flags.

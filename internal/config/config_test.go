@@ -38,7 +38,7 @@ type statusCmd struct{ Target }
 func parse(t *testing.T, args ...string) (Config, error) {
 	t.Helper()
 	var c cli
-	app, err := kong.New(&c, kong.Name("quorate"))
+	app, err := kong.New(&c, kong.Name("quorate"), Lenient())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +102,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Process: Process{Etcd: "built-in", EtcdDataDir: "/var/lib/quorate/etcd"},
 		Backups: Backups{BackupInterval: 15 * time.Minute, BackupKeep: 10, BackupKeepHourly: 24, BackupKeepDaily: 7},
+		Cloud:   Cloud{SurgeWait: 5 * time.Minute, CrashLimit: 5},
 		Logs:    Logs{LogLevel: "info", LogFormat: "text"},
 	}
 	c.asRead, c.byFlag = nil, nil
@@ -163,6 +164,12 @@ func TestEveryKeyHasItsVariableAndHelp(t *testing.T) {
 		if !slices.Equal(flag.Envs, []string{env}) {
 			t.Errorf("%s: variables %q, want %s", name, flag.Envs, env)
 		}
+		switch flag.Target.Interface().(type) {
+		case int, bool, time.Duration, Size:
+			if flag.Tag.Type != "setting" {
+				t.Errorf("%s: want type:\"setting\", so that a wrong value is told with all other problems", name)
+			}
+		}
 		if !strings.HasSuffix(flag.Help, ".") && !strings.HasSuffix(flag.Help, "…") {
 			t.Errorf("%s: help %q", name, flag.Help)
 		}
@@ -187,9 +194,9 @@ func TestFileProblems(t *testing.T) {
 		"zzzzzzzzzz: 1\n":            "zzzzzzzzzz: unknown key, in",
 		"config: /x\n":               "config: unknown key",
 		"size: 3\nsize: 5\n":         "size: given twice",
-		"size: three\n":              `size: want a whole number, got "three"`,
+		"size: three\n":              `size: want a whole number or auto, got "three"`,
 		"size: '3'\n":                "size: want a whole number",
-		"size: 3.5\n":                "size: want a whole number, got 3.5",
+		"size: 3.5\n":                "size: want a whole number or auto, got 3.5",
 		"size: [3]\n":                "size: want a whole number",
 		"size:\n":                    "size: has no value",
 		"auto-recover: 1\n":          "auto-recover: want true or false",
@@ -219,16 +226,54 @@ func TestFileProblems(t *testing.T) {
 	}
 }
 
-func TestWrongTypesOnTheCommandLineNameTheKey(t *testing.T) {
-	for _, arg := range []string{"--size=x", "--dead-after=300", "--auto-recover=maybe", "--client-port=1e9"} {
-		_, err := parse(t, "run", arg)
-		if key, _, _ := strings.Cut(arg, "="); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%s: %v", arg, err)
+// Each beside all others, of which some are elsewhere: nothing stops at the first.
+func TestWrongTypesAreToldTogether(t *testing.T) {
+	t.Setenv("QUORATE_BACKUP_KEEP", "many")
+	t.Setenv("QUORATE_SIZE", "x")           // the command line sets it right
+	t.Setenv("QUORATE_PEER_PORT", "2380.5") // the command line sets it wrong
+	path := file(t, "founding-wait: 5\nclient-port: 4001\n")
+	args := good(t, "--config="+path, "--size=3", "--dead-after=300", "--auto-recover=maybe", "--client-cert-auth=x", "--client-port=1e9", "--peer-port=y", "--cluster=")
+	got := lines(must(t, args...).Validate())
+	for _, want := range []string{
+		`dead-after: want a time with its unit, as 30s, 5m or 1h, got "300"`,
+		`auto-recover: want true or false, got "maybe"`,
+		`client-cert-auth: want true or false, got "x"`,
+		`client-port: want a whole number, got "1e9"`,
+		`peer-port: want a whole number, got "y"`,
+		`backup-keep: want a whole number, got "many", in QUORATE_BACKUP_KEEP`,
+		`founding-wait: want a time with its unit, as 30s, 5m or 1h, got 0x5, in ` + path,
+		`cluster: `,
+	} {
+		if strings.Count("\n"+got, "\n"+want) != 1 {
+			t.Errorf("lacks %q:\n%s", want, got)
 		}
 	}
-	t.Setenv("QUORATE_SIZE", "x")
-	if _, err := parse(t, "run"); err == nil || !strings.Contains(err.Error(), "QUORATE_SIZE") {
-		t.Error(err)
+	if n := strings.Count(got, "\n") + 1; n != 8 {
+		t.Errorf("%d lines, want 8:\n%s", n, got)
+	}
+	if _, err := parse(t, "run", "--size"); err == nil || !strings.Contains(err.Error(), "--size") {
+		t.Errorf("a missing value: %v", err)
+	}
+}
+
+func TestSizeAuto(t *testing.T) {
+	for _, c := range []struct{ args, file, env, want string }{
+		{"--size=auto", "", "3", "auto"},
+		{"--size=5", "size: auto\n", "auto", "5"},
+		{"", "size: 7\n", "auto", "auto"},
+		{"", "size: auto\n", "", "auto"},
+		{"", "size: 5\n", "", "5"},
+	} {
+		if os.Unsetenv("QUORATE_SIZE"); c.env != "" {
+			t.Setenv("QUORATE_SIZE", c.env)
+		}
+		conf := must(t, good(t, append(strings.Fields(c.args), "--config="+file(t, c.file))...)...)
+		if problems := conf.Validate(); conf.Size.String() != c.want || len(problems) > 0 || (conf.Size == Auto) != (conf.Size.Voters() == 0) {
+			t.Errorf("%+v: %v, %v", c, conf.Size, problems)
+		}
+	}
+	if got := lines(must(t, good(t, "--size=Auto")...).Validate()); got != `size: want a whole number or auto, got "Auto"` {
+		t.Error(got)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // BeforeResolve is kong's call after flags and environment: it reads the file.
 // What is wrong in it is kept for Validate, to be told with the other problems.
-func (c *Config) BeforeResolve(ctx *kong.Context) error {
+func (c *Config) BeforeResolve(ctx *kong.Context, s *slips) error {
 	known, err := keys(c)
 	if err != nil {
 		return err
@@ -28,12 +28,13 @@ func (c *Config) BeforeResolve(ctx *kong.Context) error {
 			c.byFlag[p.Flag.Name] = true
 		}
 	}
+	c.unread = s.problems(c.byFlag)
 	path := configPath(ctx)
 	if path == "" {
 		return nil
 	}
 	values, problems := readFile(path, known)
-	c.unread = problems
+	c.unread = append(c.unread, problems...)
 	ctx.AddResolver(fileValues(values))
 	return nil
 }
@@ -159,23 +160,29 @@ func convert(value any, flag *kong.Flag) (any, error) {
 	if value == nil {
 		return nil, errors.New("has no value")
 	}
+	wrong := fmt.Errorf("%s, got %#v", wanted(flag.Target.Interface()), value)
 	switch flag.Target.Interface().(type) {
 	case bool:
 		if b, ok := value.(bool); ok {
 			return b, nil
 		}
-		return nil, fmt.Errorf("want true or false, got %#v", value)
-	case int:
-		if n, err := strconv.Atoi(fmt.Sprint(value)); err == nil && !isText(value) {
+		return nil, wrong
+	case int, Size:
+		n, err := strconv.Atoi(fmt.Sprint(value))
+		_, sized := flag.Target.Interface().(Size)
+		switch {
+		case err == nil && !isText(value):
 			return strconv.Itoa(n), nil
+		case sized && value == "auto":
+			return value, nil
 		}
-		return nil, fmt.Errorf("want a whole number, got %#v", value)
+		return nil, wrong
 	case time.Duration:
 		text := fmt.Sprint(value)
 		if d, err := time.ParseDuration(text); err == nil && (isText(value) || d == 0) {
 			return text, nil
 		}
-		return nil, fmt.Errorf("want a time with its unit, as 30s, 5m or 1h, got %#v", value)
+		return nil, wrong
 	case Words:
 		return words(value)
 	}

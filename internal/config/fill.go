@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 // found stays empty, and Validate says so. It writes nothing.
 func (c Config) Filled(ctx context.Context) Config {
 	c = c.clone()
+	c.identify(ctx)
 	if here, ok := c.here(ctx); ok {
 		c.Name = here.Name
 	}
@@ -78,10 +80,11 @@ func (c *Config) takeArgs() {
 	c.byFlag["etcd-flags"] = true
 }
 
-// me is this node as the peers source has it. An unknown view is no me.
+// me is this node as the peers source has it, where that is to tell something.
+// An unknown view is no me.
 func (c Config) me(ctx context.Context) (cluster.Peer, bool) {
 	source, err := peers.Open(c.Peers, c.Ports())
-	if err != nil {
+	if err != nil || c.nobody || c.Host != "" && c.Zone != "" {
 		return cluster.Peer{}, false
 	}
 	view, err := source.View(ctx)
@@ -91,10 +94,34 @@ func (c Config) me(ctx context.Context) (cluster.Peer, bool) {
 	return view.Peer(c.Name)
 }
 
+// identify takes name, host and zone from the machine itself, where the peers
+// source names peers by what their machines know of themselves.
+func (c *Config) identify(ctx context.Context) {
+	source, err := peers.Open(c.Peers, c.Ports())
+	if err != nil || c.Name != "" && c.Host != "" && c.Zone != "" {
+		return
+	}
+	namer, ok := source.(peers.Namer)
+	if !ok {
+		return
+	}
+	self, err := namer.Self(ctx)
+	switch {
+	case err != nil && c.Name != "" && c.Host != "": // the view tells the zone too
+		return
+	case err != nil:
+		c.nobody = true
+		c.unread = append(c.unread, fmt.Errorf("peers: finding this machine's name and host, for want of --name and --host: %w", err))
+	case c.Name != "" && c.Name != self.Name:
+		c.unread = append(c.unread, fmt.Errorf("name: %q, but peers will call this machine %q: leave name out", c.Name, self.Name))
+	}
+	c.Name, c.Host, c.Zone = either(c.Name, self.Name), either(c.Host, self.Host), either(c.Zone, self.Zone)
+}
+
 // here is this node where the source can tell it without a name.
 func (c Config) here(ctx context.Context) (cluster.Peer, bool) {
 	source, err := peers.Open(c.Peers, c.Ports())
-	if err != nil || c.Name != "" {
+	if err != nil || c.Name != "" || c.nobody {
 		return cluster.Peer{}, false
 	}
 	if l, ok := source.(peers.Locator); ok {

@@ -17,7 +17,7 @@ var ErrRestart = errors.New("needs a restart")
 // live are the keys that may change while an agent runs.
 var live = []string{
 	"auto-recover", "backup-interval", "backup-keep", "backup-keep-daily", "backup-keep-hourly",
-	"dead-after", "join", "log-level", "size",
+	"crash-limit", "dead-after", "join", "log-level", "size", "surge-wait",
 }
 
 // Reload reads the file again. The Config that it returns has the new values
@@ -66,7 +66,7 @@ func (c Config) Reload() (Config, []string, error) {
 // reread is the file and the environment without a command line.
 func reread(path string) (Config, error) {
 	var fresh Config
-	app, err := kong.New(&fresh, kong.NoDefaultHelp())
+	app, err := kong.New(&fresh, kong.NoDefaultHelp(), Lenient())
 	if err != nil {
 		return Config{}, fmt.Errorf("building the configuration: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/etcd"
@@ -47,6 +48,7 @@ func (c Config) Validate() []error {
 	c.Naming.check(&p)
 	c.checkEtcd(&p)
 	c.checkBackups(&p)
+	c.Cloud.check(&p)
 	p = append(p, c.ServerTLS.Files().Validate("")...)
 	p = append(p, c.PeerFiles().Validate("peer-")...)
 	checkServes(&p, "", c.CertFile, c.TrustedCAFile)
@@ -62,9 +64,9 @@ func (c Config) Validate() []error {
 
 func (c Config) checkMachine(p *problems) {
 	p.add("name", entry.CheckName(c.Name))
-	if c.Host == "" {
+	if c.Host == "" && !c.nobody {
 		p.say("host", "not given, and peers tell none for %q", c.Name)
-	} else if _, err := entry.Host(c.Host); err != nil {
+	} else if _, err := entry.Host(c.Host); err != nil && c.Host != "" {
 		p.add("host", err)
 	}
 	if addr, err := netip.ParseAddr(c.ListenHost); err != nil || addr.Zone() != "" {
@@ -75,9 +77,11 @@ func (c Config) checkMachine(p *problems) {
 	for _, port := range []struct {
 		key    string
 		number int
-	}{{"client-port", c.ClientPort}, {"peer-port", c.PeerPort}, {"agent-port", c.AgentPort}} {
+	}{{"client-port", c.ClientPort}, {"peer-port", c.PeerPort}, {"agent-port", c.AgentPort}, {"health-port", c.HealthPort}} {
 		other, twice := taken[port.number]
 		switch {
+		case port.key == "health-port" && port.number == 0: // none
+			continue
 		case port.number < 1 || port.number > 65535:
 			p.say(port.key, "%d: want 1 to 65535", port.number)
 		case twice:
@@ -95,8 +99,8 @@ func (c Config) checkMembership(p *problems) {
 	if c.Store != "" {
 		p.add("store", validateStore(c.Store))
 	}
-	if c.Size < 0 {
-		p.say("size", "%d: want a number of voters, or 0 for no upper limit", c.Size)
+	if c.Size < 0 && c.Size != Auto {
+		p.say("size", "%s: want a number of voters, auto, or 0 for no upper limit", c.Size)
 	}
 	switch c.Join {
 	case cluster.JoinPrepared, cluster.JoinAdd, cluster.JoinReplace, cluster.JoinPrune:
@@ -117,7 +121,7 @@ func validateStore(url string) error { return store.Validate(url) }
 // a list does not change, so a difference will never heal.
 func (c Config) checkPeers(p *problems) {
 	if c.Peers == "" {
-		p.say("peers", "not given: want a=10.0.0.1,b=10.0.0.2,c=10.0.0.3 or file:///path")
+		p.say("peers", "not given: want a=10.0.0.1,b=10.0.0.2,c=10.0.0.3, or %s", peers.Sources)
 		return
 	}
 	source, err := peers.Open(c.Peers, c.Ports())
@@ -204,16 +208,19 @@ func checkServes(p *problems, prefix, cert, ca string) {
 	}
 }
 
+// viewLimit is how long a warning is worth waiting for.
+const viewLimit = 3 * time.Second
+
 // Warnings are what will work and is probably not meant, each beginning with
 // its key.
 func (c Config) Warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if c.Size > 0 && c.Size%2 == 0 {
-		warn("size: %d is even: it survives no more failures than %d does", c.Size, c.Size-1)
+		warn("size: %s is even: it survives no more failures than %s does", c.Size, c.Size-1)
 	}
 	if c.Size > 7 {
-		warn("size: each write waits for a majority of %d voters; 3 or 5 are usual", c.Size)
+		warn("size: each write waits for a majority of %s voters; 3 or 5 are usual", c.Size)
 	}
 	if c.Store == "" {
 		warn("store: none: founding needs the consent of all nodes, and there are no backups to recover from")
@@ -222,16 +229,18 @@ func (c Config) Warnings() []string {
 	if err != nil {
 		return all
 	}
-	view, err := source.View(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), viewLimit)
+	defer cancel()
+	view, err := source.View(ctx)
 	if err != nil {
 		warn("peers: unknown for now: %v", err)
 		return all
 	}
-	if c.Size == 0 && view.Size == 0 {
-		warn("size: 0, and peers do not tell the size: this node can join a cluster and never found one")
+	if c.Size.Voters() == 0 && view.Size == 0 {
+		warn("size: %s, and peers do not tell the size: this node can join a cluster and never found one", c.Size)
 	}
-	if peers.IsStatic(c.Peers) && len(view.Peers) < c.Size {
-		warn("size: %d, and only %d nodes are in peers", c.Size, len(view.Peers))
+	if peers.IsStatic(c.Peers) && len(view.Peers) < c.Size.Voters() {
+		warn("size: %s, and only %d nodes are in peers", c.Size, len(view.Peers))
 	}
 	return append(all, c.unlike(view)...)
 }
@@ -244,6 +253,11 @@ func (c Config) unlike(view cluster.View) []string {
 	me, ok := view.Peer(c.Name)
 	switch {
 	case !ok:
+		for _, p := range view.Peers {
+			if p.Alive() && sameHost(p.Host, c.Host) && p.PeerPort == c.PeerPort {
+				return []string{fmt.Sprintf("name: %q, but peers call the machine at %s %q: it will not take part", c.Name, c.Host, p.Name)}
+			}
+		}
 		return []string{fmt.Sprintf("name: %q is not in peers yet", c.Name)}
 	case !sameHost(me.Host, c.Host):
 		return []string{fmt.Sprintf("host: %s, but peers say %s of %q", c.Host, me.Host, c.Name)}

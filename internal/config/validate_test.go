@@ -24,6 +24,8 @@ func TestValidate(t *testing.T) {
 		"--client-port=0":              "client-port: 0: want",
 		"--peer-port=65536":            "peer-port: 65536: want",
 		"--agent-port=2380":            "agent-port: 2380 is peer-port too",
+		"--health-port=2378":           "health-port: 2378 is agent-port too",
+		"--health-port=-1":             "health-port: -1: want 1 to 65535",
 		"--cluster=":                   "cluster: ",
 		"--cluster=..":                 "cluster: ",
 		"--cluster=a/b":                "cluster: ",

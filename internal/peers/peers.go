@@ -52,9 +52,12 @@ type Refresher interface {
 // Ports are the group's usual ports.
 type Ports = entry.Ports
 
-// supported is how a source may be written.
-const supported = "name=host,name=host, file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE, dns+srv://DOMAIN, " +
+// Sources are the places of a list that may be named.
+const Sources = "file:///path, aws-asg://GROUP, aws-tag://KEY=VALUE, dns+srv://DOMAIN, " +
 	"etcd://HOST:2379/TOKEN, https://HOST/TOKEN or exec:///program"
+
+// supported is how a source may be written.
+const supported = "name=host,name=host, " + Sources
 
 // Validate says what is wrong with the text of a source, without looking at
 // what it names.
