@@ -131,6 +131,13 @@ func (a *Agent) Ready() (bool, string) {
 	return s.ready, s.notReady
 }
 
+// View is the machines as the last round knew them; false when it did not. It
+// must not be changed.
+func (a *Agent) View() (cluster.View, bool) {
+	v := a.published.Load().observation.View
+	return v.Value(), v.Known()
+}
+
 // Status is what this node knows of the whole cluster.
 func (a *Agent) Status() control.Status {
 	s := a.published.Load()

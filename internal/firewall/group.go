@@ -43,16 +43,35 @@ func (w Which) String() string {
 // ctx; the SDK retries throttling.
 type Group struct {
 	which  Which
-	client *ec2.Client
-	id     string // once found
+	load   func(context.Context) (aws.Config, error)
+	client *ec2.Client // once loaded
+	id     string      // once found
 }
 
-// Open is the group in the region of that configuration. It asks nobody yet.
-func Open(cfg aws.Config, w Which) *Group { return &Group{which: w, client: ec2.NewFromConfig(cfg)} }
+// Open is the group in the region of that configuration, which is loaded when
+// it is needed first: a machine that cannot say its region yet starts none the
+// less. It is for one caller at a time.
+func Open(load func(context.Context) (aws.Config, error), w Which) *Group {
+	return &Group{which: w, load: load}
+}
+
+func (g *Group) connect(ctx context.Context) error {
+	if g.client != nil {
+		return nil
+	}
+	cfg, err := g.load(ctx)
+	if err == nil {
+		g.client = ec2.NewFromConfig(cfg)
+	}
+	return err
+}
 
 // Rules are the group's TCP rules for address ranges, whoever made them. It
 // finds the group first: one that was replaced is found anew.
 func (g *Group) Rules(ctx context.Context) ([]Rule, error) {
+	if err := g.connect(ctx); err != nil {
+		return nil, err
+	}
 	in := &ec2.DescribeSecurityGroupsInput{}
 	if g.which.ID != "" {
 		in.GroupIds = []string{g.which.ID}

@@ -3,6 +3,7 @@ package firewall
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -52,9 +53,11 @@ func namedSide(t *testing.T, region, name, clusterName, self string) *side {
 			Tags: []types.Tag{{Key: aws.String("quorate:firewall"), Value: aws.String(clusterName)}}}}})
 	must(t, err)
 	s.id = *out.GroupId
-	s.keeper = &Keeper{Cluster: clusterName, Self: self, Group: Open(cfg, Which{Key: "quorate:firewall", Value: clusterName}), Log: slog.New(slog.NewTextHandler(s.log, nil))}
+	s.keeper = &Keeper{Cluster: clusterName, Self: self, Group: Open(s.load, Which{Key: "quorate:firewall", Value: clusterName}), Log: slog.New(slog.NewTextHandler(s.log, nil))}
 	return s
 }
+
+func (s *side) load(context.Context) (aws.Config, error) { return s.cfg, nil }
 
 func (s *side) vpc() *string {
 	out, err := s.client.DescribeVpcs(s.t.Context(), &ec2.DescribeVpcsInput{})
@@ -70,8 +73,8 @@ func (s *side) byHand(sources ...string) {
 }
 
 func (s *side) group() *Group {
-	g := Open(s.cfg, Which{ID: s.id})
-	g.id = s.id
+	g := Open(s.load, Which{ID: s.id})
+	g.id, g.client = s.id, s.client
 	return g
 }
 
@@ -159,11 +162,16 @@ func full(t *testing.T) {
 func notOneGroup(t *testing.T) {
 	a := newSide(t, "eu-central-1", "gamma", "a")
 	v := known(peer("a", "eu-central-1", "3.120.0.1", cluster.Running))
-	a.keeper.Group = Open(a.cfg, Which{Key: "quorate:firewall", Value: "nobody"})
+	a.keeper.Group = Open(a.load, Which{Key: "quorate:firewall", Value: "nobody"})
 	if err := a.keeper.Round(t.Context(), v); err == nil || !strings.Contains(err.Error(), "quorate:firewall=nobody: there are 0, want one") {
 		t.Errorf("no group: %v", err)
 	}
-	a.keeper.Group = Open(a.cfg, Which{ID: "sg-00000000000000000"})
+	dark := errors.New("no metadata yet")
+	a.keeper.Group = Open(func(context.Context) (aws.Config, error) { return aws.Config{}, dark }, Which{ID: a.id})
+	if err := a.keeper.Round(t.Context(), v); !errors.Is(err, dark) {
+		t.Errorf("no configuration: %v", err)
+	}
+	a.keeper.Group = Open(a.load, Which{ID: "sg-00000000000000000"})
 	if err := a.keeper.Round(t.Context(), v); err == nil || !strings.Contains(err.Error(), "sg-00000000000000000") {
 		t.Errorf("no such id: %v", err)
 	}
