@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// registry is another etcd, of one member.
+func registry(t *testing.T) (addr string, c *clientv3.Client, kill func()) {
+	t.Helper()
+	free := func() string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		defer ln.Close()
+		return ln.Addr().String()
+	}
+	addr, peer := free(), free()
+	dir := t.TempDir()
+	log, err := os.Create(filepath.Join(dir, "log"))
+	must(t, err)
+	defer log.Close()
+	cmd := exec.Command(program, "etcd", "--data-dir", filepath.Join(dir, "data"), "--listen-client-urls", "http://"+addr, "--advertise-client-urls", "http://"+addr,
+		"--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer, "--initial-cluster", "default=http://"+peer)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed, it says its error
+	})
+	c, err = clientv3.New(clientv3.Config{Endpoints: []string{addr}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
+	must(t, err)
+	t.Cleanup(func() { c.Close() })
+	return addr, c, func() { must(t, cmd.Process.Kill()) }
+}
+
+// registered are the names below the only token, in their order.
+func registered(c *clientv3.Client) ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	got, err := c.Get(ctx, "/_etcd/registry/", clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, kv := range got.Kvs {
+		if strings.Contains(string(kv.Key), "/members/") {
+			name, _, _ := strings.Cut(string(kv.Value), "=")
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// TestDiscoveryRegistry: three nodes that know only a token of another etcd
+// form a cluster; one more joins; one leaves, and its registration goes.
+func TestDiscoveryRegistry(t *testing.T) {
+	addr, c, kill := registry(t)
+	r := newRig(t, "--size", "0")
+	r.eventually(30*time.Second, "the registry", func() error { _, err := registered(c); return err })
+	out, stderr, code := r.quorate("discovery", "new", "--size", "3", "--endpoints", addr)
+	if code != 0 || !strings.HasPrefix(out, "etcd://"+addr+"/") {
+		t.Fatalf("discovery new: %d %q %q", code, out, stderr)
+	}
+	r.store, r.peers = "", strings.TrimSpace(out)+"?every=1s"
+	shows := func(want ...string) {
+		t.Helper()
+		r.eventually(30*time.Second, fmt.Sprintf("registrations %v", want), func() error {
+			got, err := registered(c)
+			if err == nil && !slices.Equal(got, want) {
+				err = fmt.Errorf("registered are %v", got)
+			}
+			return err
+		})
+	}
+	z, a, m, d := r.machine("z", 11), r.machine("a", 12), r.machine("m", 13), r.machine("d", 14)
+
+	// explain looks, and never registers.
+	if out, stderr, code := r.quorate(append([]string{"explain", "--look", "500ms"}, d.args()...)...); code != 0 || !strings.Contains(out, "this machine is not in the peers source") {
+		t.Errorf("explain: %d %q %q", code, out, stderr)
+	}
+	z.start()
+	shows("z")
+	a.start()
+	shows("z", "a")
+	z.says(20*time.Second, "the view is smaller than the size")
+	m.start()
+	r.voters(40*time.Second, "z", "a", "m")
+	shows("z", "a", "m")
+	id := r.oneCluster("z", "a", "m")
+
+	d.start()
+	r.voters(60*time.Second, "z", "a", "m", "d")
+	shows("z", "a", "m", "d")
+	if now := r.oneCluster("z", "a", "m", "d"); now != id {
+		t.Errorf("the cluster was %s, and is %s", id, now)
+	}
+
+	// The keeper has noted all four; then a leaves for good, while it runs on.
+	r.eventually(30*time.Second, "notes of all members", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		got, err := c.Get(ctx, "/_etcd/registry/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+		if err != nil {
+			return err
+		}
+		n := 0
+		for _, kv := range got.Kvs {
+			if strings.Contains(string(kv.Key), "/_quorate/") {
+				n++
+			}
+		}
+		if n != 4 {
+			return fmt.Errorf("%d notes", n)
+		}
+		return nil
+	})
+	if _, stderr, code := r.quorate("leave", "--yes", "--agent", a.addr+":2378"); code != 0 {
+		t.Fatalf("leave: %d %s", code, stderr)
+	}
+	r.voters(60*time.Second, "z", "m", "d")
+	shows("z", "m", "d")
+	a.stays(3, "does not register again", func(cluster.Report) error {
+		if got, err := registered(c); err == nil && slices.Contains(got, "a") {
+			return errors.New("it does")
+		}
+		return nil
+	})
+
+	// The registry dies: the cluster lives on, and a restart needs it not.
+	kill()
+	killed := z.etcdPID()
+	z.killEtcd()
+	z.restarted(killed)
+	r.voters(30*time.Second, "z", "m", "d")
+}
+
+// TestDiscoveryNewRefused: bad input is said at once, and secrets are not.
+func TestDiscoveryNewRefused(t *testing.T) {
+	r := newRig(t)
+	for want, args := range map[string][]string{
+		"size: 0":                          {"--size", "0", "--endpoints", "127.0.0.1:1"},
+		"want --tls or --cacert":           {"--endpoints", "https://127.0.0.1:1"},
+		"user= and password-file=":         {"--endpoints", "127.0.0.1:1", "--user", "u"},
+		"making a token":                   {"--endpoints", "127.0.0.1:1"},
+		"missing flags: --endpoints":       {},
+		"reading password-file":            {"--endpoints", "127.0.0.1:1", "--user", "u", "--password-file", "/no/such"},
+		"reading cacert, cert and key":     {"--endpoints", "127.0.0.1:1", "--cacert", "/no/such"},
+		"a user is given by user= and pas": {"--endpoints", "u:secret@127.0.0.1:1"},
+	} {
+		out, stderr, code := r.quorate(append([]string{"discovery", "new"}, args...)...)
+		if code == 0 || out != "" && !strings.Contains(out, "Usage") || !strings.Contains(stderr, want) || strings.Contains(stderr, "secret") {
+			t.Errorf("%v: %d %q %q, want %q", args, code, out, stderr, want)
+		}
+	}
+}
