@@ -78,6 +78,8 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 		if r.Keeper && r.Etcd.Healthy {
 			return cluster.Verdict{}, fmt.Errorf("%w: a quorum lives, led by %s", control.ErrRefused, r.Name)
 		}
+	}
+	for _, r := range append(s.observation.Reports, s.report) {
 		for _, lost := range q.Lost {
 			if r.Name == lost && r.Disk.State == cluster.DiskData && r.Disk.Epoch() == c.Value().Epoch {
 				return cluster.Verdict{}, fmt.Errorf("%w: %s answers, and holds data of epoch %d", control.ErrRefused, lost, c.Value().Epoch)
