@@ -127,7 +127,7 @@ func (c *dnsSyncCmd) Run(ctx context.Context, out io.Writer) error {
 
 func bring(ctx context.Context, out io.Writer, p *publish.Publisher, w publish.Wish) error {
 	r, err := p.Reconcile(ctx, w)
-	printPlan(out, publish.Plan{Changes: r.Changes, Refused: r.Refused})
+	printPlan(out, publish.Plan(r))
 	if err == nil && len(r.Refused) > 0 {
 		err = fmt.Errorf("%d names are not this cluster's", len(r.Refused))
 	}
