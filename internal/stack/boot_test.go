@@ -2,6 +2,7 @@ package stack
 
 import (
 	"crypto/sha256"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,36 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"encoding/pem"
-
 	"github.com/goccy/go-yaml"
 
+	"github.com/quorate/quorate/internal/clustertest/apt"
 	"github.com/quorate/quorate/internal/clustertest/pyvenv"
 )
-
-// need is the path of a program; CI installs the Debian package that has it,
-// elsewhere the test fails and says what to install.
-func need(t *testing.T, program, pkg string) string {
-	t.Helper()
-	if path, err := exec.LookPath(program); err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "" || os.Getuid() != 0 {
-		t.Fatalf("%s is not installed: apt-get install %s (CI=true as root does it)", program, pkg)
-	}
-	for _, args := range [][]string{{"update", "-q"}, {"install", "-qy", "--no-install-recommends", pkg}} {
-		cmd := exec.CommandContext(t.Context(), "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("installing %s: %v\n%s", pkg, err, out)
-		}
-	}
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 func run(t *testing.T, env []string, name string, args ...string) (string, error) {
 	t.Helper()
@@ -66,7 +42,7 @@ func machineFiles(t *testing.T, n named) map[string]string {
 }
 
 func TestUserDataIsCloudInits(t *testing.T) {
-	cloudInit := need(t, "cloud-init", "cloud-init")
+	cloudInit := apt.Need(t, "/usr/bin/cloud-init", "cloud-init")
 	for _, n := range single(t) {
 		file := filepath.Join(t.TempDir(), "user-data")
 		if err := os.WriteFile(file, []byte(resolvedUserData(t, n)), 0o644); err != nil {
@@ -74,6 +50,19 @@ func TestUserDataIsCloudInits(t *testing.T) {
 		}
 		if out, err := run(t, nil, cloudInit, "schema", "--config-file", file); err != nil || !strings.Contains(out, "Valid") {
 			t.Errorf("%s: %v: %s", n.name, err, out)
+		}
+	}
+}
+
+// cloud-init passes over keys that it does not know.
+func TestSetupIsRun(t *testing.T) {
+	for _, n := range single(t) {
+		var config map[string]any
+		if err := yaml.Unmarshal([]byte(resolvedUserData(t, n)), &config); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(config["runcmd"]); got != "[[/usr/local/lib/quorate/setup]]" || len(slice(config["write_files"])) < 5 || len(config) != 2 {
+			t.Errorf("%s: runcmd %v among %d keys", n.name, got, len(config))
 		}
 	}
 }
@@ -135,7 +124,7 @@ func TestScriptsAreSound(t *testing.T) {
 var exposure = regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
 
 func TestUnitsAreSystemds(t *testing.T) {
-	analyze := need(t, "systemd-analyze", "systemd")
+	analyze := apt.Need(t, "/usr/bin/systemd-analyze", "systemd")
 	self, err := os.Executable() // systemd wants the command to be there
 	if err != nil {
 		t.Fatal(err)
@@ -236,8 +225,7 @@ func TestFetch(t *testing.T) {
 
 // volume makes a file system on an empty disk only, run for real on a file.
 func TestVolume(t *testing.T) {
-	need(t, "mkfs.ext4", "e2fsprogs")
-	need(t, "blkid", "util-linux")
+	apt.Need(t, "/sbin/mkfs.ext4", "e2fsprogs")
 	disk := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(disk, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -256,7 +244,28 @@ func TestVolume(t *testing.T) {
 	if out, err := run(t, nil, "bash", "boot/volume.sh", disk); err != nil || identity() != first {
 		t.Errorf("a disk with data was formatted: %v: %s", err, out)
 	}
+	f, err := os.OpenFile(disk, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("_BHRfS_M"), 0x10040); err != nil { // now it may be btrfs, too
+		t.Fatal(err)
+	}
+	before := sum(t, disk)
+	if out, err := run(t, nil, "bash", "boot/volume.sh", disk); err == nil || !strings.Contains(out, "blkid cannot tell") || sum(t, disk) != before {
+		t.Errorf("a disk of two minds: %v: %s", err, out)
+	}
 	if _, err := run(t, nil, "bash", "boot/volume.sh", disk+"-gone"); err == nil {
 		t.Error("a disk that is not there was mounted")
 	}
+}
+
+func sum(t *testing.T, file string) [32]byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sha256.Sum256(text)
 }

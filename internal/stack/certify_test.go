@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/aws/awstest"
+	"github.com/quorate/quorate/internal/clustertest/apt"
 	"github.com/quorate/quorate/internal/clustertest/moto"
 	"github.com/quorate/quorate/internal/clustertest/pyvenv"
 )
@@ -44,8 +45,8 @@ func authority(t *testing.T) (cert, key []byte) {
 // A machine's certificate, made by the script of the boot with the real AWS
 // command line, moto's parameter store and a metadata service.
 func TestCertify(t *testing.T) {
-	need(t, "openssl", "openssl")
-	need(t, "curl", "curl")
+	apt.Need(t, "/usr/bin/openssl", "openssl")
+	apt.Need(t, "/usr/bin/curl", "curl")
 	bin, err := pyvenv.Install(t.Context(), "awscli")
 	if err != nil {
 		t.Fatal(err)
