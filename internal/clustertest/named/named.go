@@ -44,7 +44,8 @@ func Start(t testing.TB, zones ...string) *Server {
 	return StartAt(t, free(t), zones...)
 }
 
-// StartAt is Start at a given host:port, as 127.0.27.53:53.
+// StartAt is Start at a given host:port, as 127.0.0.1:53. BIND serves only
+// addresses that an interface has: not all of 127.0.0.0/8.
 func StartAt(t testing.TB, addr string, zones ...string) *Server {
 	t.Helper()
 	var conf strings.Builder
