@@ -77,7 +77,7 @@ func (f *fleet) region(name string) *cloud {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.clouds[name] == nil {
-		f.clouds[name] = newCloud(f.t, f.moto, name)
+		f.clouds[name] = newCloud(f.whole, f.moto, name)
 	}
 	return f.clouds[name]
 }

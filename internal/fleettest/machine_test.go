@@ -128,14 +128,17 @@ func (m *machine) restart(t testing.TB, args []string) {
 }
 
 // with is the command line with these flags, a name and a value each, in place
-// of those of the same names.
+// of those of the same names. Behind a "--" are etcd's own.
 func with(args []string, flags ...string) []string {
 	out := slices.Clone(args)
 	for i := 0; i+1 < len(flags); i += 2 {
 		flag := "--" + flags[i] + "="
 		at := slices.IndexFunc(out, func(a string) bool { return strings.HasPrefix(a, flag) })
 		if at < 0 {
-			out, at = append(out, ""), len(out)
+			if at = slices.Index(out, "--"); at < 0 {
+				at = len(out)
+			}
+			out = slices.Insert(out, at, "")
 		}
 		out[at] = flag + flags[i+1]
 	}
