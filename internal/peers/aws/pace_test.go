@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"testing"
 	"time"
 
 	"github.com/quorate/quorate/internal/clustertest/awsproxy"
@@ -10,15 +9,14 @@ import (
 
 // AWS is asked at most every so often, unless something has happened; and a
 // failure is not covered by what was true before it.
-func TestHeldAnswers(t *testing.T) {
-	r := newRig(t)
+func heldAnswers(r rig) {
 	r.Group(home, "g", 2)
 	s := r.source("aws-asg://g")
 	s.at.every = time.Hour
 	asked := func(want int) {
-		t.Helper()
+		r.Helper()
 		if n := r.Count("DescribeAutoScalingGroups"); n != want {
-			t.Errorf("asked %d times, want %d", n, want)
+			r.Errorf("asked %d times, want %d", n, want)
 		}
 	}
 	r.view(s)
@@ -43,17 +41,16 @@ func TestHeldAnswers(t *testing.T) {
 
 // Who hangs costs the caller no more than it has; nobody else waits for that,
 // and the next one asks anew.
-func TestHanging(t *testing.T) {
-	r := newRig(t)
+func hanging(r rig) {
 	r.Group(home, "g", 1)
 	s := r.source("aws-asg://g")
 	s.at.every = time.Hour
 	r.Inject("DescribeInstances", awsproxy.Hanging)
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(r.Context(), 500*time.Millisecond)
 	defer cancel()
 	began := time.Now()
 	if _, err := s.View(ctx); err == nil || time.Since(began) > 3*time.Second {
-		t.Errorf("%v after %s", err, time.Since(began))
+		r.Errorf("%v after %s", err, time.Since(began))
 	}
 	r.Heal()
 	r.view(s)

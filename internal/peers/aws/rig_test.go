@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +28,36 @@ type rig struct {
 	*awsproxy.Proxy
 }
 
-func newRig(t *testing.T) rig { return rig{t, awsproxy.New(t, moto.Start(t))} }
+// TestOnMoto is every test that needs an AWS, on one emulator, which forgets in
+// between.
+func TestOnMoto(t *testing.T) {
+	endpoint := moto.Start(t)
+	for name, run := range map[string]func(rig){
+		"GroupIsASource":      groupIsASource,
+		"DoubtIsUnknown":      doubtIsUnknown,
+		"StatesOfAGroup":      statesOfAGroup,
+		"TerminatedByHand":    terminatedByHand,
+		"StoppedIsNotGone":    stoppedIsNotGone,
+		"StandbyKeepsItsVote": standbyKeepsItsVote,
+		"Addresses":           addresses,
+		"OwnGroupAndSelf":     ownGroupAndSelf,
+		"TagIsASource":        tagIsASource,
+		"TagAcrossGroups":     tagAcrossGroups,
+		"TagDoubtIsUnknown":   tagDoubtIsUnknown,
+		"OwnTag":              ownTag,
+		"HeldAnswers":         heldAnswers,
+		"Hanging":             hanging,
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, err := http.Post(endpoint+"/moto-api/reset", "", nil)
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatal(resp, err)
+			}
+			resp.Body.Close()
+			run(rig{t, awsproxy.New(t, endpoint)})
+		})
+	}
+}
 
 // source asks anew at each View.
 func (r rig) source(raw string) *Source {

@@ -2,26 +2,23 @@ package aws
 
 import (
 	"reflect"
-	"testing"
 
 	"github.com/quorate/quorate/internal/aws/awstest"
 	"github.com/quorate/quorate/internal/clustertest/awsproxy"
 	"github.com/quorate/quorate/internal/peers/peerstest"
 )
 
-func TestTagIsASource(t *testing.T) {
-	r := newRig(t)
+func tagIsASource(r rig) {
 	ids := r.Group(home, "g", 3)
 	r.tag(home, "etcd:cluster", "main", ids...)
 	r.launch(home, "etcd:cluster", "other", 1)
-	peerstest.Run(t, peerstest.Leaf{Source: r.source("aws-tag://etcd:cluster=main"), Want: r.want(home, "g", 3, ids),
+	peerstest.Run(r.T, peerstest.Leaf{Source: r.source("aws-tag://etcd:cluster=main"), Want: r.want(home, "g", 3, ids),
 		Break: func() { r.Inject("DescribeAutoScalingInstances", awsproxy.Broken) }, Mend: func() { r.Heal() }})
 }
 
 // Several groups, a page for each thing, and some in no group: then nobody
 // knows the size.
-func TestTagAcrossGroups(t *testing.T) {
-	r := newRig(t)
+func tagAcrossGroups(r rig) {
 	a, b := r.Group(home, "a", 4), r.Group(home, "b", 3)
 	r.tag(home, "etcd", "x*", append(a, b...)...)
 	r.launch(home, "etcd", "xyz", 1) // a pattern would find it
@@ -29,19 +26,18 @@ func TestTagAcrossGroups(t *testing.T) {
 	s.pageSize = 1
 	v := r.view(s)
 	if got := names(v); !reflect.DeepEqual(got, sorted(append(a, b...)...)) || v.Size != 7 {
-		t.Errorf("%v of %d", got, v.Size)
+		r.Errorf("%v of %d", got, v.Size)
 	}
 	if i, g := r.Count("DescribeInstances"), r.Count("DescribeAutoScalingGroups"); i < 2 || g < 2 {
-		t.Errorf("%d and %d calls: there were no pages", i, g)
+		r.Errorf("%d and %d calls: there were no pages", i, g)
 	}
 	r.launch(home, "etcd", "x*", 1)
 	if v := r.view(s); len(v.Peers) != 8 || v.Size != 0 {
-		t.Errorf("with a machine in no group: %+v", v)
+		r.Errorf("with a machine in no group: %+v", v)
 	}
 }
 
-func TestTagDoubtIsUnknown(t *testing.T) {
-	r := newRig(t)
+func tagDoubtIsUnknown(r rig) {
 	r.tag(home, "etcd", "c", r.Group(home, "g", 2)...)
 	gone := r.launch(home, "etcd", "gone", 2)
 	r.terminate(home, gone...)
@@ -67,13 +63,12 @@ func TestTagDoubtIsUnknown(t *testing.T) {
 	r.unknown(r.source("aws-tag://etcd=c?regions=us-east-1,eu-west-1"), "eu-west-1: no instance has the tag")
 }
 
-func TestOwnTag(t *testing.T) {
-	r := newRig(t)
+func ownTag(r rig) {
 	ids := r.launch(home, "etcd", "mine", 2)
-	imds := awstest.Serve(t, awstest.Instance{ID: ids[0], Region: home, PrivateIPv4: "10.0.0.9"})
-	imds.Point(t)
+	imds := awstest.Serve(r.T, awstest.Instance{ID: ids[0], Region: home, PrivateIPv4: "10.0.0.9"})
+	imds.Point(r.T)
 	if got := names(r.view(r.source("aws-tag://etcd="))); !reflect.DeepEqual(got, sorted(ids...)) {
-		t.Errorf("%v", got)
+		r.Errorf("%v", got)
 	}
 	r.unknown(r.source("aws-tag://nothing="), "has no tag nothing")
 }
