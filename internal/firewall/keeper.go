@@ -27,7 +27,7 @@ type Keeper struct {
 	Group     *Group
 	Log       *slog.Logger
 
-	rounds int
+	rounds int    // since the machines changed
 	said   string // the last failure, logged once
 }
 
@@ -42,7 +42,11 @@ func (k *Keeper) Run(ctx context.Context, view func() (cluster.View, bool)) erro
 	for {
 		if v, known := view(); known {
 			wanted := k.every(v)
-			if now := time.Now(); !slices.Equal(wanted, last) || !now.Before(due) {
+			now := time.Now()
+			if !slices.Equal(wanted, last) {
+				k.rounds, due = 0, now
+			}
+			if !now.Before(due) {
 				last, due = wanted, now.Add(round)
 				k.say(k.Round(ctx, v))
 			}

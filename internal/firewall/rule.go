@@ -45,14 +45,19 @@ const (
 	Private           // by peered networks
 )
 
-// Wanted are the rules for the peers outside of region: those that live, and
-// those that go and still talk. A peer without an address of the right kind
-// has none.
+// Wanted are the rules for the peers, as region needs them: of those that
+// live, and of those that go and still talk. A peer without an address of the
+// right kind has none.
+//
+// Where the addresses are public, neighbours have rules too: what comes to a
+// public address comes from one, and a rule that names the group itself lets
+// in private addresses alone.
 func Wanted(v cluster.View, clusterName, region string, kind Addresses) []Rule {
 	var rules []Rule
 	for _, p := range v.Peers {
 		addr, good := kind.read(p.Host)
-		if !good || p.Region == "" || p.Region == region || !(p.Alive() || p.State == cluster.Terminating) {
+		neighbour := p.Region == region && kind == Private
+		if !good || p.Region == "" || neighbour || !(p.Alive() || p.State == cluster.Terminating) {
 			continue
 		}
 		id := cmp.Or(p.ID, p.Name)

@@ -35,7 +35,8 @@ func TestWanted(t *testing.T) {
 		"one that comes":            {away("3.120.0.1", cluster.Pending), Public, "quorate:alpha:i-b 3.120.0.1/32:2378-2380"},
 		"one that goes still talks": {away("3.120.0.1", cluster.Terminating), Public, "quorate:alpha:i-b 3.120.0.1/32:2378-2380"},
 		"one that is gone":          {away("3.120.0.1", cluster.Terminated), Public, ""},
-		"a neighbour":               {peer("b", "here", "3.120.0.1", cluster.Running), Public, ""},
+		"a neighbour, in public":    {peer("b", "here", "3.120.0.1", cluster.Running), Public, "quorate:alpha:i-b 3.120.0.1/32:2378-2380"},
+		"a neighbour, in private":   {peer("b", "here", "10.0.0.1", cluster.Running), Private, ""},
 		"nobody knows where":        {peer("b", "", "3.120.0.1", cluster.Running), Public, ""},
 		"IPv6":                      {away("2a05:d014::1", cluster.Running), Public, "quorate:alpha:i-b 2a05:d014::1/128:2378-2380"},
 		"IPv4 in IPv6":              {away("::ffff:3.120.0.1", cluster.Running), Public, "quorate:alpha:i-b 3.120.0.1/32:2378-2380"},
@@ -173,8 +174,8 @@ func TestTurn(t *testing.T) {
 		region string
 		turn   bool
 	}{
-		{"old", 0, "here", true}, {"young", 0, "here", false}, {"far", 0, "west", true}, {"dying", 0, "", false}, {"lost", 0, "", false},
-		{"stranger", 0, "", false}, {"young", deputyEvery - 1, "here", true}, {"dying", deputyEvery - 1, "", false}, {"young", deputyEvery, "here", false},
+		{"old", 0, "here", true}, {"old", 1, "here", true}, {"young", 0, "here", true}, {"young", 1, "here", false}, {"far", 1, "west", true}, {"dying", 0, "", false}, {"lost", 0, "", false},
+		{"stranger", 0, "", false}, {"young", deputyEvery, "here", true}, {"dying", deputyEvery, "", false}, {"young", deputyEvery + 1, "here", false},
 	} {
 		if region, turn := Turn(v, c.self, c.round); region != c.region || turn != c.turn {
 			t.Errorf("%s in round %d: %q %t, want %q %t", c.self, c.round, region, turn, c.region, c.turn)
