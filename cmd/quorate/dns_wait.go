@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -29,7 +30,10 @@ func (c *dnsWaitCmd) Run(ctx context.Context, out io.Writer) error {
 		last = line
 	}
 	for {
-		lacking := c.look(ctx)
+		lacking, err := c.look(ctx)
+		if err != nil {
+			return err
+		}
 		if ctx.Err() == nil {
 			say(lacking)
 		}
@@ -49,27 +53,32 @@ func (c *dnsWaitCmd) Run(ctx context.Context, out io.Writer) error {
 const allShown = "every server shows every record"
 
 // look is one round over the servers: what the first that lacks something
-// lacks. The cluster is looked at anew, because it may change meanwhile.
-func (c *dnsWaitCmd) look(ctx context.Context) string {
+// lacks. The cluster is looked at anew, because it may change meanwhile. Only
+// bad input is an error: everything else may heal.
+func (c *dnsWaitCmd) look(ctx context.Context) (string, error) {
 	v, err := c.view(ctx)
-	if err != nil {
-		return err.Error()
+	var bad usage
+	switch {
+	case errors.As(err, &bad):
+		return "", err
+	case err != nil:
+		return err.Error(), nil
 	}
 	servers, resolver, err := c.servers(ctx, v.naming.Zone)
 	if err != nil {
-		return err.Error()
+		return err.Error(), nil
 	}
 	for _, s := range servers {
 		if lacking := lacks(ctx, s, v, false); lacking != "" {
-			return lacking
+			return lacking, nil
 		}
 	}
 	if resolver != "" {
 		if lacking := lacks(ctx, resolver, v, true); lacking != "" {
-			return "resolver " + lacking
+			return "resolver " + lacking, nil
 		}
 	}
-	return allShown
+	return allShown, nil
 }
 
 func lacks(ctx context.Context, server string, v dnsView, recursive bool) string {
