@@ -77,8 +77,10 @@ func (p *Proxy) answer(w http.ResponseWriter, c Call) bool {
 	id, group := c.Params.Get("InstanceId"), c.Params.Get("AutoScalingGroupName")
 	switch c.Action {
 	case "RecordLifecycleActionHeartbeat":
+		p.meetNewcomers(c.Region)
 		p.reply(w, c, p.heartbeat(id, group, c.Params.Get("LifecycleHookName")))
 	case "CompleteLifecycleAction":
+		p.meetNewcomers(c.Region)
 		p.reply(w, c, p.complete(id, group, c.Params.Get("LifecycleHookName"), c.Params.Get("LifecycleActionResult")))
 	case "TerminateInstanceInAutoScalingGroup":
 		p.reply(w, c, p.terminate(c.Region, id, c.Params.Get("ShouldDecrementDesiredCapacity") == "true"))
