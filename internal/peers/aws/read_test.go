@@ -36,6 +36,7 @@ func TestOneInstance(t *testing.T) {
 		{"InService", "shutting-down", "10.0.0.1", "terminating"},
 		{"InService", "shutting-down", "", "none"},
 		{"InService", "terminated", "", "none"},
+		{"InService", "terminated", "10.0.0.1", "none"}, // EC2 may still tell the address
 		{"InService", "running", "", "running, and it has no private address"},
 		{"InService", "stopped", "", "stopped, and it has no private address"},
 		{"InService", "", "", "its group has it InService, and EC2 does not know it"},
