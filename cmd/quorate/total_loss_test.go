@@ -128,6 +128,9 @@ func (r *rig) wantRestored(c *clientv3.Client, lease clientv3.LeaseID, last int6
 		r.t.Errorf("revision %d after %d: a client of the old epoch would see time run backwards", put.Header.Revision, last)
 	}
 	resp, said := <-c.Watch(ctx, "kept", clientv3.WithRev(last))
+	for said && resp.Err() != nil && strings.Contains(resp.Err().Error(), "invalid auth token") { // a member that is a moment behind
+		resp, said = <-c.Watch(ctx, "kept", clientv3.WithRev(last))
+	}
 	if err := resp.Err(); !said || !errors.Is(err, rpctypes.ErrCompacted) {
 		r.t.Errorf("a watch from before says %v", err)
 	}
