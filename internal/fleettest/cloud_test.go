@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,10 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	r53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
 )
 
 // cloud is one region as its operator sees it: past the proxy, so that what
@@ -31,6 +33,7 @@ type cloud struct {
 	asg      *autoscaling.Client
 	ec2      *ec2.Client
 	cfn      *cloudformation.Client
+	dns      *route53.Client
 }
 
 func newCloud(t testing.TB, endpoint, region string) *cloud {
@@ -41,49 +44,22 @@ func newCloud(t testing.TB, endpoint, region string) *cloud {
 	return &cloud{t: t, endpoint: endpoint, region: region,
 		asg: autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.BaseEndpoint = aws.String(endpoint) }),
 		ec2: ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.BaseEndpoint = aws.String(endpoint) }),
-		cfn: cloudformation.NewFromConfig(cfg, func(o *cloudformation.Options) { o.BaseEndpoint = aws.String(endpoint) })}
+		cfn: cloudformation.NewFromConfig(cfg, func(o *cloudformation.Options) { o.BaseEndpoint = aws.String(endpoint) }),
+		dns: route53.NewFromConfig(cfg, func(o *route53.Options) { o.BaseEndpoint = aws.String(endpoint) })}
 }
 
-// subnet makes a network whose addresses are loopback ones: so moto's own
-// private addresses are hosts of this machine.
-func (c *cloud) subnet(cidr string) string {
+// sources are the addresses that a security group lets in, each once.
+func (c *cloud) sources(firewall string) (cidrs []string) {
 	c.t.Helper()
-	vpc, err := c.ec2.CreateVpc(c.t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String(cidr)})
+	out, err := c.ec2.DescribeSecurityGroups(c.t.Context(), &ec2.DescribeSecurityGroupsInput{GroupIds: []string{firewall}})
 	must(c.t, err)
-	subnet, err := c.ec2.CreateSubnet(c.t.Context(), &ec2.CreateSubnetInput{VpcId: vpc.Vpc.VpcId, CidrBlock: aws.String(cidr),
-		AvailabilityZone: aws.String(c.region + "a")})
-	must(c.t, err)
-	return *subnet.Subnet.SubnetId
-}
-
-// group makes an Auto Scaling group with the lifecycle hooks that the stack has.
-func (c *cloud) group(name, subnet string, size int32) {
-	c.t.Helper()
-	_, err := c.ec2.CreateLaunchTemplate(c.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String(name),
-		LaunchTemplateData: &types.RequestLaunchTemplateData{ImageId: aws.String("ami-12c6146b"), InstanceType: types.InstanceTypeT3Small}})
-	must(c.t, err)
-	_, err = c.asg.CreateAutoScalingGroup(c.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
-		AutoScalingGroupName: aws.String(name), MinSize: aws.Int32(0), MaxSize: aws.Int32(9), DesiredCapacity: aws.Int32(0),
-		VPCZoneIdentifier: aws.String(subnet),
-		LaunchTemplate:    &astypes.LaunchTemplateSpecification{LaunchTemplateName: aws.String(name), Version: aws.String("$Latest")},
-		Tags: []astypes.Tag{{Key: aws.String("quorate"), Value: aws.String(name), PropagateAtLaunch: aws.Bool(true),
-			ResourceId: aws.String(name), ResourceType: aws.String("auto-scaling-group")}},
-	})
-	must(c.t, err)
-	for hook, transition := range map[string]string{"launching": "autoscaling:EC2_INSTANCE_LAUNCHING", "terminating": "autoscaling:EC2_INSTANCE_TERMINATING"} {
-		_, err := c.asg.PutLifecycleHook(c.t.Context(), &autoscaling.PutLifecycleHookInput{AutoScalingGroupName: aws.String(name),
-			LifecycleHookName: aws.String(hook), LifecycleTransition: aws.String(transition),
-			HeartbeatTimeout: aws.Int32(300), DefaultResult: aws.String("CONTINUE")})
-		must(c.t, err)
+	for _, p := range out.SecurityGroups[0].IpPermissions {
+		for _, r := range p.IpRanges {
+			cidrs = append(cidrs, aws.ToString(r.CidrIp))
+		}
 	}
-	c.desire(name, size)
-}
-
-// desire sets the desired capacity where there are no hooks to wait for.
-func (c *cloud) desire(group string, n int32) {
-	c.t.Helper()
-	_, err := c.asg.SetDesiredCapacity(c.t.Context(), &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: aws.String(group), DesiredCapacity: aws.Int32(n)})
-	must(c.t, err)
+	slices.Sort(cidrs)
+	return slices.Compact(cidrs)
 }
 
 // instances are those that run, with what EC2 says of them.
@@ -127,15 +103,28 @@ func (c *cloud) kill(ids ...string) {
 	must(c.t, err)
 }
 
-// queue makes a queue.
-func (c *cloud) queue(name string) (url string) {
+// zone makes a hosted zone.
+func (c *cloud) zone(name string) (id string) {
 	c.t.Helper()
-	body := c.sqs(map[string]string{"Action": "CreateQueue", "QueueName": name})
-	m := regexp.MustCompile(`<QueueUrl>([^<]+)</QueueUrl>`).FindStringSubmatch(body)
-	if m == nil {
-		c.t.Fatalf("making queue %s: %s", name, body)
+	out, err := c.dns.CreateHostedZone(c.t.Context(), &route53.CreateHostedZoneInput{Name: aws.String(name), CallerReference: aws.String(name)})
+	must(c.t, err)
+	return strings.TrimPrefix(*out.HostedZone.Id, "/hostedzone/")
+}
+
+// published are the addresses that the zone's records tell, each once.
+func (c *cloud) published(zone string) (addresses []string) {
+	c.t.Helper()
+	out, err := c.dns.ListResourceRecordSets(c.t.Context(), &route53.ListResourceRecordSetsInput{HostedZoneId: aws.String(zone)})
+	must(c.t, err)
+	for _, set := range out.ResourceRecordSets {
+		for _, r := range set.ResourceRecords {
+			if set.Type == r53types.RRTypeA {
+				addresses = append(addresses, *r.Value)
+			}
+		}
 	}
-	return m[1]
+	slices.Sort(addresses)
+	return slices.Compact(addresses)
 }
 
 // waiting are the messages of a queue that nobody has deleted.

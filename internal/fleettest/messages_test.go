@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,9 +27,37 @@ func strange(group, gone string) map[string]string {
 		"nobody's instance":   hook(group, "i-0123456789abcdef1"),
 		"one that is gone":    hook(group, gone),
 		"another event":       `{"version":"0","detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","detail":{"instance-id":"i-0123456789abcdef1","state":"running"}}`,
-		"spot, of a stranger": `{"version":"0","detail-type":"EC2 Spot Instance Interruption Warning","source":"aws.ec2","detail":{"instance-id":"i-0123456789abcdef2","instance-action":"terminate"}}`,
+		"spot, of a stranger": spotNotice("i-0123456789abcdef2"),
 		"very long":           `{"x":"` + strings.Repeat("x", 200_000) + `"}`,
 	}
+}
+
+// spotNotice is what EventBridge sends two minutes before an interruption.
+func spotNotice(id string) string {
+	return fmt.Sprintf(`{"version":"0","id":"12345678-1234-1234-1234-123456789012","detail-type":"EC2 Spot Instance Interruption Warning","source":"aws.ec2",`+
+		`"account":"123456789012","time":"2026-01-01T00:00:00Z","region":%q,"resources":["arn:aws:ec2:%s:123456789012:instance/%s"],`+
+		`"detail":{"instance-id":%q,"instance-action":"terminate"}}`, home, home, id, id)
+}
+
+// interrupts: whoever is to be taken away goes once the replacement votes that
+// its group launches for it (capacity rebalancing), and before it is taken.
+func (f *fleet) interrupts(m *machine, notify func(*machine)) {
+	f.t.Helper()
+	began := time.Now()
+	notify(m)
+	f.proxy.Surge(home, f.group())
+	eventually(f.t, time.Minute, "the machine is no member", func() error {
+		voters, err := f.writer.voters(f.t.Context())
+		if err == nil && (slices.Contains(voters, m.id) || len(voters) != 3) {
+			err = fmt.Errorf("voters %v", voters)
+		}
+		return err
+	})
+	f.neverBelow(3, began)
+	f.proxy.Retire(home, f.group(), m.id)
+	f.gone(m)
+	f.voters(time.Minute, 3)
+	f.inService()
 }
 
 // ignoresStrangeMessages: none of them changes anything, and none of them stays.

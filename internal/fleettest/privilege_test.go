@@ -15,7 +15,8 @@ var recorded = map[string]int{}
 
 // exercised are the features that the fleets use. The others are a machine's
 // first boot (TLS, Install, KMS), which these machines do not have.
-var exercised = []stack.Feature{stack.Discovery, stack.Store, stack.Lifecycle, stack.Signal, stack.Condemn, stack.Metrics, stack.Messages}
+var exercised = []stack.Feature{stack.Discovery, stack.Store, stack.Lifecycle, stack.Signal, stack.Condemn, stack.Metrics, stack.Messages,
+	stack.DNS, stack.Firewall}
 
 // TestFleet is everything: the two fleets, and then what they were allowed to do.
 func TestFleet(t *testing.T) {
@@ -55,10 +56,26 @@ func action(c awsproxy.Call) string {
 	switch c.Service {
 	case "s3":
 		return "s3:" + objectAction(c)
+	case "route53":
+		return "route53:" + recordAction(c.Action)
 	case "monitoring":
 		return "cloudwatch:" + c.Action
 	}
 	return c.Service + ":" + c.Action
+}
+
+func recordAction(request string) string {
+	switch {
+	case strings.Contains(request, "/hostedzonesbyname"):
+		return "ListHostedZonesByName"
+	case strings.HasPrefix(request, "GET ") && strings.HasSuffix(strings.TrimSuffix(request, "/"), "/rrset"):
+		return "ListResourceRecordSets"
+	case strings.HasPrefix(request, "POST ") && strings.HasSuffix(strings.TrimSuffix(request, "/"), "/rrset"):
+		return "ChangeResourceRecordSets"
+	case strings.HasPrefix(request, "GET ") && strings.Contains(request, "/change/"):
+		return "GetChange"
+	}
+	return request
 }
 
 func objectAction(c awsproxy.Call) string {

@@ -12,7 +12,10 @@ import (
 	"github.com/quorate/quorate/internal/clustertest/awsproxy"
 )
 
-const home = "eu-central-1"
+const (
+	home = "eu-central-1"
+	zone = "fleet.example"
+)
 
 // testOneRegion is the life of one stack, scene after scene on one fleet.
 func testOneRegion(t *testing.T) {
@@ -27,6 +30,12 @@ func testOneRegion(t *testing.T) {
 	f.scenario(t, "a bad disk is condemned once", 3, f.condemnsOnce)
 	f.scenario(t, "strange messages", 3, f.ignoresStrangeMessages)
 	f.scenario(t, "the queue is down", 3, f.needsNoQueue)
+	f.scenario(t, "a spot notice of the metadata service", 3, func() {
+		f.interrupts(f.leader(), func(m *machine) { m.imds.Interrupt("terminate", time.Now().Add(2*time.Minute)) })
+	})
+	f.scenario(t, "a spot notice in the queue", 3, func() {
+		f.interrupts(f.follower(), func(m *machine) { f.proxy.Send(home, f.stacks[home].queue, spotNotice(m.id)) })
+	})
 	f.scenario(t, "two are terminated at once", 3, f.terminatesTwo)
 	f.scenario(t, "instance refresh", 3, func() { f.refresh() })
 	if got := f.epochs(); !slices.Equal(got, []uint64{1}) {
@@ -39,8 +48,10 @@ func testOneRegion(t *testing.T) {
 func oneRegion(t testing.TB) *fleet {
 	t.Helper()
 	f := newFleet(t)
-	made := f.region(home).deploy(params(3, network), "", nil)
-	made.args = hurried(made.args)
+	p := params(3, network)
+	p.HostedZone, p.HostedZoneID = zone, f.region(home).zone(zone)
+	made := f.region(home).deploy(p, "", nil)
+	made.args, made.zone = hurried(made.args), p.HostedZoneID
 	f.deploy(home, made)
 	f.voters(90*time.Second, 3)
 	f.inService()
@@ -50,7 +61,8 @@ func oneRegion(t testing.TB) *fleet {
 // group is the Auto Scaling group at home.
 func (f *fleet) group() string { return f.stacks[home].group }
 
-// inService waits until no machine waits for a hook.
+// inService waits until no machine waits for a hook, and the stack has been
+// signalled for each.
 func (f *fleet) inService() {
 	f.t.Helper()
 	eventually(f.t, 30*time.Second, "every machine is in service", func() error {
@@ -58,6 +70,25 @@ func (f *fleet) inService() {
 			if s := f.proxy.State(m.id); s != "" {
 				return fmt.Errorf("%s is %s", m.id, s)
 			}
+			if n := f.proxy.Count("SignalResource", "UniqueId", m.id, "Status", "SUCCESS"); n == 0 {
+				return fmt.Errorf("the stack has not been signalled for %s", m.id)
+			}
+		}
+		return nil
+	})
+}
+
+// published waits until the zone tells exactly the machines that run.
+func (f *fleet) published() {
+	f.t.Helper()
+	eventually(f.t, 30*time.Second, "the records", func() error {
+		var want []string
+		for _, m := range f.running() {
+			want = append(want, m.addr)
+		}
+		slices.Sort(want)
+		if got := f.region(home).published(f.stacks[home].zone); !slices.Equal(got, want) {
+			return fmt.Errorf("%v, want %v", got, want)
 		}
 		return nil
 	})
@@ -68,8 +99,10 @@ func (f *fleet) scalesUpAndDown() {
 	f.proxy.Scale(home, f.group(), 5)
 	f.voters(90*time.Second, 5)
 	f.inService()
+	f.published()
 	f.proxy.Scale(home, f.group(), 3)
 	f.voters(90*time.Second, 3)
+	f.published()
 	f.neverBelow(3, began)
 }
 

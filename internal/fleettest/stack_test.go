@@ -19,6 +19,8 @@ import (
 type made struct {
 	group, queue, bucket string
 	subnets              []string
+	zone                 string   // of its DNS records; empty: none
+	firewall             string   // security group of the machines
 	args                 []string // of the agent, as the machines' user data has them
 }
 
@@ -32,10 +34,12 @@ func (c *cloud) deploy(p stack.Params, region string, given map[string]string) m
 	// moto's CloudFormation overlooks a balancer's type, and takes no TCP
 	// listener for the application balancer that it then makes.
 	template.Resources["Listener"].Properties["Protocol"] = "HTTP"
-	// CloudFormation tags what a stack's groups launch with the stack's name;
-	// moto's does not.
+	// CloudFormation tags a stack's groups, and what they launch, with the
+	// stack's name and their own; moto's does not.
 	group := template.Resources[stack.GroupResource].Properties
-	group["Tags"] = append(group["Tags"].([]any), map[string]any{"Key": "aws:cloudformation:stack-name", "Value": p.Stack, "PropagateAtLaunch": true})
+	for key, v := range map[string]string{"stack-name": p.Stack, "logical-id": stack.GroupResource} {
+		group["Tags"] = append(group["Tags"].([]any), map[string]any{"Key": "aws:cloudformation:" + key, "Value": v, "PropagateAtLaunch": true})
+	}
 	body, err := template.JSON()
 	must(c.t, err)
 	in := &cloudformation.CreateStackInput{StackName: aws.String(p.Stack), TemplateBody: aws.String(string(body)),
@@ -54,6 +58,8 @@ func (c *cloud) deploy(p stack.Params, region string, given map[string]string) m
 			m.queue = physical
 		case id == "Bucket":
 			m.bucket = physical
+		case id == "MachinesFirewall":
+			m.firewall = physical
 		case strings.HasPrefix(id, "Subnet") && !strings.HasSuffix(id, "Routes"):
 			m.subnets = append(m.subnets, physical)
 		case id == "Launch":
