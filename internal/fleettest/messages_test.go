@@ -43,7 +43,7 @@ func spotNotice(id string) string {
 // its group launches for it (capacity rebalancing), and before it is taken.
 func (f *fleet) interrupts(m *machine, notify func(*machine)) {
 	f.t.Helper()
-	began := time.Now()
+	began := f.settled()
 	notify(m)
 	f.proxy.Surge(home, f.group())
 	eventually(f.t, time.Minute, "the machine is no member", func() error {
@@ -62,10 +62,10 @@ func (f *fleet) interrupts(m *machine, notify func(*machine)) {
 
 // ignoresStrangeMessages: none of them changes anything, and none of them stays.
 func (f *fleet) ignoresStrangeMessages() {
-	began := time.Now()
+	began := f.settled()
 	m := f.follower()
 	f.terminates(m)
-	settled := time.Now()
+	settled := f.settled()
 	for _, body := range strange(f.group(), m.id) {
 		f.proxy.Send(home, f.stacks[home].queue, body)
 		f.proxy.Send(home, f.stacks[home].queue, body)

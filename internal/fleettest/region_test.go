@@ -95,7 +95,7 @@ func (f *fleet) published() {
 }
 
 func (f *fleet) scalesUpAndDown() {
-	began := time.Now()
+	began := f.settled()
 	f.proxy.Scale(home, f.group(), 5)
 	f.voters(90*time.Second, 5)
 	f.inService()
@@ -109,7 +109,7 @@ func (f *fleet) scalesUpAndDown() {
 // terminates ends an instance by its group: its replacement votes before it goes.
 func (f *fleet) terminates(m *machine) {
 	f.t.Helper()
-	began := time.Now()
+	began := f.settled()
 	f.proxy.Terminate(home, m.id, false)
 	f.gone(m)
 	f.voters(time.Minute, 3)
@@ -188,7 +188,7 @@ func (f *fleet) asked(action string, n int) {
 
 // outlastsFaults: whatever the APIs say, nothing proves that a machine is gone.
 func (f *fleet) outlastsFaults() {
-	began := time.Now()
+	began := f.settled()
 	for _, fault := range []awsproxy.Fault{awsproxy.Throttled, awsproxy.Broken, awsproxy.Denied, awsproxy.Empty} {
 		f.proxy.Inject("autoscaling:*", fault)
 		f.proxy.Inject("ec2:*", fault)
@@ -221,7 +221,7 @@ func (f *fleet) condemnsOnce() {
 
 // terminatesTwo at once, of three: one after the other goes.
 func (f *fleet) terminatesTwo() {
-	began := time.Now()
+	began := f.settled()
 	a, b := f.follower(), f.leader()
 	f.proxy.Terminate(home, a.id, false)
 	f.proxy.Terminate(home, b.id, false)
@@ -235,7 +235,7 @@ func (f *fleet) terminatesTwo() {
 // it terminates does. It is the longest time without an acknowledged write.
 func (f *fleet) refresh() gap {
 	f.t.Helper()
-	began := time.Now()
+	began := f.settled()
 	f.writer.mark()
 	for _, old := range f.running() {
 		f.proxy.Surge(home, f.group())

@@ -28,7 +28,7 @@ func testTwoRegions(t *testing.T) {
 // migrates follows the documented procedure: the second region's stack is
 // made, and the machines of the first are told of both, in turn.
 func (f *fleet) migrates() {
-	began := time.Now()
+	began := f.settled()
 	p := params(5, network)
 	p.Regions, p.Address = []string{home, abroad}, "private"
 	p.HostedZone, p.HostedZoneID = zone, f.stacks[home].zone
@@ -73,7 +73,7 @@ func (f *fleet) admits() {
 
 // losesSight: a machine of a region whose API does not answer may be alive.
 func (f *fleet) losesSight() {
-	began := time.Now()
+	began := f.settled()
 	victim := f.abroad()
 	for _, fault := range []awsproxy.Fault{awsproxy.Throttled, awsproxy.Hanging, awsproxy.Empty} {
 		f.proxy.Inject(abroad+":*", fault)
@@ -93,7 +93,7 @@ func (f *fleet) losesSight() {
 // replacesAbroad: the group of the second region replaces one of its machines.
 func (f *fleet) replacesAbroad() {
 	victim := f.abroad()
-	began := time.Now()
+	began := f.settled()
 	f.proxy.Terminate(abroad, victim.id, false)
 	f.gone(victim)
 	f.voters(90*time.Second, 5)

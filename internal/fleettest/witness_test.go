@@ -123,6 +123,20 @@ func (f *fleet) onTerminated(id string) {
 	}
 }
 
+// settled waits until the witness has seen the voters that there are now: what
+// it sees later happens later. It is the time.
+func (f *fleet) settled() time.Time {
+	f.t.Helper()
+	eventually(f.t, 20*time.Second, "the witness has seen the voters", func() error {
+		voters, err := f.writer.voters(f.t.Context())
+		if lists := f.since(time.Now()); err == nil && (len(lists) != 1 || !slices.Equal(lists[0].voters, voters)) {
+			err = fmt.Errorf("%v, not %v", voters, tell(lists))
+		}
+		return err
+	})
+	return time.Now()
+}
+
 // since are the lists of voters seen after that time, and the one in force then.
 func (w *witness) since(t time.Time) (lists []list) {
 	w.seen.Lock()
