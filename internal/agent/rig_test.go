@@ -110,7 +110,10 @@ func (r *rig) add(name, host string) *node {
 }
 
 // start runs the node's agent.
-func (n *node) start() {
+func (n *node) start() { n.startWith(func(*Agent) {}) }
+
+// startWith runs it with other parts.
+func (n *node) startWith(change func(*Agent)) {
 	r := n.r
 	r.t.Helper()
 	log, err := os.OpenFile(filepath.Join(r.dir, n.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -118,6 +121,7 @@ func (n *node) start() {
 		r.t.Fatal(err)
 	}
 	a := r.agentOf(n.name, n.host, log)
+	change(a)
 	ln, err := net.Listen("tcp", n.host+":2378")
 	if err != nil {
 		r.t.Fatal(err)
