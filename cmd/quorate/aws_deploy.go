@@ -21,6 +21,7 @@ type awsDeployCmd struct {
 	stackFlags
 	Yes    bool `short:"y" help:"Do not ask."`
 	DryRun bool `help:"Print the template; touch nothing."`
+	InTurn bool `help:"Finish the first of two --regions before the second begins, as moving a cluster of one region to two needs."`
 }
 
 func (c awsDeployCmd) Run(ctx context.Context, to streams) error {
@@ -46,8 +47,12 @@ func (c awsDeployCmd) Run(ctx context.Context, to streams) error {
 	case !c.Yes && !agreed(ctx, to.out, fmt.Sprintf("Execute in %d region(s)?", begins)):
 		return errors.Join(failures(prepared), discard(ctx, prepared), usage{errors.New("not confirmed: nothing was changed")})
 	}
+	execute := deploy.ExecuteAll
+	if c.InTurn {
+		execute = deploy.ExecuteInTurn
+	}
 	board := boardOf(to.out, names(parts)...)
-	if err := deploy.ExecuteAll(ctx, prepared, board.Show); err != nil {
+	if err := execute(ctx, prepared, board.Show); err != nil {
 		return err
 	}
 	fmt.Fprintf(to.out, "stack %s is as it should be; `quorate aws status --stack %s --regions %s` shows it\n", p.Stack, p.Stack, strings.Join(names(parts), ","))

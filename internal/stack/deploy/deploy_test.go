@@ -53,6 +53,7 @@ func TestOnMoto(t *testing.T) {
 		"pair":                            pair,
 		"one fails":                       oneFails,
 		"lender fails":                    lenderFails,
+		"in turn":                         inTurn,
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer f.honest()

@@ -145,12 +145,16 @@ func (l *Loan) look(ctx context.Context, stack string) (id string, there bool, e
 }
 
 // ExecuteAll executes what begins and follows it to the end, all at the same
-// time. One that fails does not stop another, but for a loan that never comes.
-// The error is all parts' errors, those of PrepareAll too.
+// time. One that fails does not stop another, but for a loan that never comes;
+// a lender that is not among the parts has ended. The error is all parts'
+// errors, those of PrepareAll too.
 func ExecuteAll(ctx context.Context, parts []Prepared, show func(region string, p Progress)) error {
 	ended := map[string]chan struct{}{}
 	for _, p := range parts {
 		ended[p.name()] = make(chan struct{})
+		if p.Loan != nil && ended[p.Loan.From.Name] == nil {
+			ended[p.Loan.From.Name] = closed()
+		}
 	}
 	errs := make([]error, len(parts))
 	var all sync.WaitGroup
@@ -162,6 +166,29 @@ func ExecuteAll(ctx context.Context, parts []Prepared, show func(region string, 
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+func closed() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// ExecuteInTurn is ExecuteAll, one part after the other; the first that fails
+// is the last.
+func ExecuteInTurn(ctx context.Context, parts []Prepared, show func(region string, p Progress)) error {
+	for i, p := range parts {
+		if err := ExecuteAll(ctx, []Prepared{p}, show); err != nil {
+			var rest []error
+			for _, r := range parts[i+1:] {
+				if r.Begins() && !r.Waits {
+					rest = append(rest, r.Changes.Discard(ctx))
+				}
+			}
+			return errors.Join(append([]error{err}, rest...)...)
+		}
+	}
+	return nil
 }
 
 func (p Prepared) execute(ctx context.Context, ended map[string]chan struct{}, show func(string, Progress)) error {

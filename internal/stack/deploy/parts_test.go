@@ -95,3 +95,22 @@ func lenderFails(t *testing.T, _ *front) {
 		}
 	}
 }
+
+// inTurn: the second begins when the first is done, and not at all when it
+// has failed.
+func inTurn(t *testing.T, f *front) {
+	parts := pairOf(t, "turns", small(), borrower)
+	var order []string
+	must(t, ExecuteInTurn(t.Context(), PrepareAll(t.Context(), parts), func(region string, p Progress) { order = append(order, region+" "+p.Last.Status) }))
+	if len(order) != 2 || order[0] != "eu-central-1 CREATE_COMPLETE" || order[1] != "eu-west-1 CREATE_COMPLETE" {
+		t.Errorf("order %v", order)
+	}
+	parts[0].Input.Template, parts[1].Input.Template = "Resources: {Topic: {Type: 'AWS::SNS::Nonsense'}}", borrower+"  More: {Type: 'AWS::SNS::Topic'}\n"
+	executed, discarded := f.called("ExecuteChangeSet"), f.called("DeleteChangeSet")
+	wantErr(t, ExecuteInTurn(t.Context(), PrepareAll(t.Context(), parts), new(shown).show), "eu-central-1", "Nonsense")
+	if f.called("ExecuteChangeSet") != executed || f.called("DeleteChangeSet") != discarded+1 {
+		t.Errorf("after the first has failed: %d executed, %d discarded", f.called("ExecuteChangeSet")-executed, f.called("DeleteChangeSet")-discarded)
+	}
+	parts = pairOf(t, "turns2", strings.Replace(small(), "Backups:", "Other:", 1), borrower)
+	wantErr(t, ExecuteInTurn(t.Context(), PrepareAll(t.Context(), parts), new(shown).show), "stack turns2 in eu-west-1 was not begun")
+}
