@@ -43,7 +43,7 @@ func machineFiles(t *testing.T, n named) map[string]string {
 
 func TestUserDataIsCloudInits(t *testing.T) {
 	cloudInit := apt.Need(t, "/usr/bin/cloud-init", "cloud-init")
-	for _, n := range single(t) {
+	for _, n := range distinct(t) {
 		file := filepath.Join(t.TempDir(), "user-data")
 		if err := os.WriteFile(file, []byte(resolvedUserData(t, n)), 0o644); err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func TestScriptsAreSound(t *testing.T) {
 	if out, err := run(t, nil, filepath.Join(bin, "shellcheck"), args...); err != nil {
 		t.Error(out)
 	}
-	for _, n := range single(t) {
+	for _, n := range distinct(t) {
 		conf := filepath.Join(t.TempDir(), "setup.conf")
 		if err := os.WriteFile(conf, []byte(machineFiles(t, n)["/etc/quorate/setup.conf"]), 0o644); err != nil {
 			t.Fatal(err)
@@ -129,7 +129,7 @@ func TestUnitsAreSystemds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range single(t) {
+	for _, n := range distinct(t) {
 		dir := t.TempDir()
 		for path, text := range machineFiles(t, n) {
 			if !strings.HasPrefix(path, "/etc/systemd/system/") {

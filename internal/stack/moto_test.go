@@ -21,7 +21,7 @@ import (
 var unmade = []string{"AWS::CloudWatch::Alarm", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy", "AWS::EC2::SecurityGroupEgress", "AWS::SNS::Subscription"}
 
 // Every template deploys: each resource is there at the end, and two stacks of
-// the same template live side by side in one account and region.
+// the plain one live side by side in one account and region.
 func TestDeploysOnMoto(t *testing.T) {
 	moto.Start(t)
 	for i, n := range single(t) {
@@ -43,7 +43,11 @@ func TestDeploysOnMoto(t *testing.T) {
 		if _, asks := n.template.Parameters[BucketParameter]; asks {
 			in.Parameters = []types.Parameter{{ParameterKey: aws.String(BucketParameter), ParameterValue: aws.String("the-first-regions")}}
 		}
-		for _, twin := range []string{"a", "b"} {
+		twins := []string{"a", "b"}
+		if i > 0 {
+			twins = twins[:1]
+		}
+		for _, twin := range twins {
 			in.StackName = aws.String(fmt.Sprintf("etcd-%d%s", i, twin))
 			machines(t, cfg, n, deployed(t, cloudformation.NewFromConfig(cfg), in, n))
 		}

@@ -118,7 +118,6 @@ func (p Params) sizeIn(region string) int {
 
 func (p Params) newVPC() bool  { return p.VPC == "" }
 func (p Params) tls() bool     { return p.TLS != "" && p.TLS != "off" }
-func (p Params) public() bool  { return p.paired() && p.Address == "public" }
 func (p Params) ownEtcd() bool { return p.EtcdVersion != "" || p.EtcdURL != "" }
 
 // Default are the parameters with every default, for those that do not come

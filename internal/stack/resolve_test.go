@@ -18,3 +18,21 @@ func resolvedUserData(t *testing.T, n named) string {
 	text := data["UserData"].(object)["Fn::Base64"].(object)["Fn::Sub"].(string)
 	return standIns.Replace(text)
 }
+
+// distinct are the single templates whose machines differ: programs that look
+// at user data need not see the same twice.
+func distinct(t *testing.T) []named {
+	t.Helper()
+	seen := map[string]bool{}
+	var out []named
+	for _, n := range single(t) {
+		if text := resolvedUserData(t, n); !seen[text] {
+			seen[text] = true
+			out = append(out, n)
+		}
+	}
+	if len(out) < 8 {
+		t.Fatalf("only %d kinds of machines", len(out))
+	}
+	return out
+}
