@@ -52,7 +52,8 @@ var permissions = map[Feature][]permission{
 		sid: "ListStore", why: "which backups there are; without it a missing object would look like a forbidden one",
 		actions:   []string{"s3:ListBucket"},
 		resources: []string{"arn:{partition}:s3:::{bucket}"},
-		condition: map[string]map[string]string{"StringLike": {"s3:prefix": "{prefix}/*"}},
+		// IfExists: S3 asks for this permission, without a prefix, before it says that an object is missing.
+		condition: map[string]map[string]string{"StringLikeIfExists": {"s3:prefix": "{prefix}/*"}},
 	}},
 	Lifecycle: {{
 		sid: "FindHooks", why: "which hooks the group has; IAM cannot scope it to a resource",

@@ -340,6 +340,17 @@ func TestPolicyIsNarrow(t *testing.T) {
 	}
 }
 
+// Without ListBucket a missing object is 403 to S3, and so a ledger without a
+// charter unreadable; that question names no prefix.
+func TestMissingObjectsAreMissing(t *testing.T) {
+	for _, s := range Policy(full(), Store).Statement {
+		if slices.Contains(s.Action, "s3:ListBucket") && s.Condition["StringLikeIfExists"]["s3:prefix"] == "etcd/*" && len(s.Condition) == 1 {
+			return
+		}
+	}
+	t.Error("no statement lets S3 say that an object is missing")
+}
+
 // A policy holds the statements of its features and no others.
 func TestPolicyOfFeatures(t *testing.T) {
 	for _, f := range Features() {
