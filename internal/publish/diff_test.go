@@ -149,6 +149,14 @@ refused a: it exists, and no cluster has claimed it
 `},
 		"the doubtful stay where they are": {Wish{Records: records("a A 10.0.0.1", srv("a")), Tolerated: records("b A 10.0.0.2", "c A 10.0.0.3", srv("b"), srv("c"))},
 			zone(append(mine("a", "b", "_s"), "a A 10.0.0.1", "b A 10.0.0.2", srv("a"), srv("b"))...), ""},
+		"an address that a doubtful one shares": {Wish{Records: records("a A 10.0.0.1"), Tolerated: records("a A 10.0.0.1")}, zone(append(mine("a"), "a A 10.0.0.1")...), ""},
+		"who points goes before the address": {Wish{}, zone(append(mine("a", "z"), "a A 10.0.0.1", "z SRV 0 0 1 a.example.org.")...), `
+z SRV -0 0 1 a.
+a A -10.0.0.1
+quorate-owner.a TXT -<test,epoch=2,id=c2>
+quorate-owner.z TXT -<test,epoch=2,id=c2>
+`},
+		"a claim that nobody has written so":  {Wish{}, zone(`quorate-owner.a TXT "cluster=test,epoch=2,id=c2"`, "a A 10.0.0.1"), ""},
 		"of the doubtful, only what is right": {Wish{Tolerated: records("b A 10.0.0.2")}, zone(append(mine("b"), "b A 10.0.0.2", "b A 10.0.0.9")...), "b A -10.0.0.9\n"},
 		"cleaning up after all epochs": {Wish{AnyEpoch: true}, zone("a CLAIM test 7 9", "a A 10.0.0.1", "b CLAIM prod 1 1", "b A 10.0.0.2", "c A 10.0.0.3"), `
 a A -10.0.0.1

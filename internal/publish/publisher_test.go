@@ -171,3 +171,58 @@ func TestReconcileEnds(t *testing.T) {
 type undone struct{ *world }
 
 func (u undone) Apply(context.Context, []Change) error { return nil }
+
+// blind is a provider that makes a change whatever is there, as Cloudflare's
+// batch would in the moment after its look.
+type blind struct{ *world }
+
+func (b blind) Apply(_ context.Context, changes []Change) error {
+	b.overtake()
+	for _, c := range changes {
+		now := Set{Name: c.Set().Name, Type: c.Set().Type, TTL: c.Set().TTL}
+		i := slices.IndexFunc(b.sets, func(s Set) bool { return s.Name == now.Name && s.Type == now.Type })
+		if i >= 0 {
+			now.Values = slices.Clone(b.sets[i].Values)
+			b.sets = slices.Delete(b.sets, i, i+1)
+		}
+		if c.Before != nil {
+			now.Values = slices.DeleteFunc(now.Values, func(v string) bool { return slices.Contains(c.Before.Values, v) })
+		}
+		if c.After != nil {
+			now.Values = append(now.Values, c.After.Values...)
+		}
+		if len(now.Values) > 0 {
+			b.sets = append(b.sets, now.Sorted())
+		}
+	}
+	return nil
+}
+
+// Where nothing prevents two claims to one name, neither cluster writes to it.
+func TestTwoClaimsToOneName(t *testing.T) {
+	w := &world{}
+	ours, theirs := New(blind{w}, domain), New(blind{w}, domain)
+	// The rival has listed, and claims in the moment before we do.
+	w.race = func() {
+		w.sets = zone("a CLAIM rival 1 1")
+	}
+	r, err := ours.Reconcile(t.Context(), Wish{Owner: us, Records: records("a A 10.0.0.1")})
+	if err != nil || len(r.Refused) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := theirs.Reconcile(t.Context(), Wish{Owner: Owner{Cluster: "rival", Epoch: 1, ID: 1}, Records: records("a A 10.9.9.9")}); err != nil || len(r.Refused) != 1 {
+		t.Errorf("the rival: %+v, %v", r, err)
+	}
+	if strings.Contains(w.lines(), "10.") {
+		t.Errorf("written to: %s", w.lines())
+	}
+}
+
+// Names of ours below another domain of the zone are another publisher's.
+func TestOnlyBelowTheDomain(t *testing.T) {
+	w := &world{sets: zone("x CLAIM test 2 c2", "x A 10.0.0.1")}
+	before := w.lines()
+	if r, err := New(w, "prod."+domain).Reconcile(t.Context(), Wish{Owner: us}); err != nil || len(r.Changes) > 0 || w.lines() != before {
+		t.Errorf("%+v, %v: %s", r, err, w.lines())
+	}
+}
