@@ -115,13 +115,14 @@ func (a *Agent) reconcileNames(ctx context.Context, said *string) error {
 	if len(result.Changes) > 0 {
 		a.log.Info("DNS records changed", "changes", fmt.Sprint(result.Changes))
 	}
-	trouble := ""
-	if len(result.Refused) > 0 {
-		trouble = fmt.Sprint(result.Refused)
+	trouble, outcome := "", "done"
+	switch {
+	case err != nil:
+		trouble, outcome = err.Error(), "failed"
+	case len(result.Refused) > 0:
+		trouble, outcome = fmt.Sprint(result.Refused), "refused"
 	}
-	if err != nil {
-		trouble = err.Error()
-	}
+	a.metrics.names.WithLabelValues(outcome).Inc()
 	if trouble != "" && trouble != *said && ctx.Err() == nil {
 		a.log.Warn("DNS records cannot be published", "error", trouble)
 	}

@@ -31,6 +31,7 @@ type metrics struct {
 	storeFails prometheus.Counter
 	exchanges  prometheus.Counter
 	clouds     *prometheus.CounterVec
+	names      *prometheus.CounterVec
 }
 
 func newMetrics(st *store.Store) *metrics {
@@ -65,6 +66,7 @@ func newMetrics(st *store.Store) *metrics {
 	m.ready = gauge("ready", "1 when this node is a voter in a healthy cluster.")
 	m.backupAge = gauge("backup_age_seconds", "Age of the newest good backup; -1 when none is known.")
 	m.backups = vec("backups_total", "Backups that this agent has asked for, by result.", "result")
+	m.names = vec("dns_rounds_total", "Comparisons of the DNS zone with the cluster, by the keeper, by result: done, refused, failed.", "result")
 	m.storeFails = counter("store_errors_total", "Passes over the store that failed.")
 	m.exchanges = counter("silent_exchanges_total", "Exchanges of reports that another agent did not answer.")
 	m.clouds = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "quorate", Name: "cloud_calls_total",
