@@ -65,6 +65,9 @@ func (w *World) act(m *machine, step plan.Step) error {
 		m.agent.backupTried = w.clockOf(m)
 		return w.actBackup(m, s.By)
 	}
+	if w.actMachine(m, step) {
+		return nil
+	}
 	return w.actMembership(m, step)
 }
 

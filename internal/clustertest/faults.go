@@ -144,7 +144,7 @@ func (w *World) terminate(m *machine) {
 func (w *World) startTerminating(m *machine) {
 	if w.source.authoritative {
 		w.logf("FAULT: machine %s is being terminated", m.name)
-		m.state = cluster.Terminating
+		m.state, m.held = cluster.Terminating, w.chance(0.7)
 		w.recordSource()
 	}
 }
@@ -313,7 +313,11 @@ func (w *World) restart() {
 		if m.agent == nil && !m.off && w.chance(0.2) {
 			w.startAgent(m)
 		}
-		if m.state == cluster.Terminating && w.chance(0.02) {
+		ends := 0.02
+		if m.held {
+			ends = 0.001 // the hook has run out
+		}
+		if m.state == cluster.Terminating && w.chance(ends) {
 			w.terminate(m)
 			return
 		}

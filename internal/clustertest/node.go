@@ -30,6 +30,7 @@ type agent struct {
 	ledger   plan.Ledger
 	ledgerAt time.Duration
 
+	machines       machines
 	invitations    map[cluster.MemberID]string
 	probes         map[cluster.MemberID]plan.Probe
 	unhealthySince time.Time
@@ -157,6 +158,7 @@ func (w *World) observe(m *machine) plan.Observation {
 	}
 	o.Ledger = a.ledger
 	o.Ledger.BackupTried = a.backupTried
+	w.observeMachines(m, &o)
 	return o
 }
 

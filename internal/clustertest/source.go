@@ -41,7 +41,7 @@ func (w *World) listMachines() []cluster.Peer {
 }
 
 func (m *machine) peer() cluster.Peer {
-	return cluster.Peer{ID: m.id, Name: m.name, Host: m.host, Zone: m.zone, State: m.state, Launched: m.launched,
+	return cluster.Peer{ID: m.id, Name: m.name, Host: m.host, Zone: m.zone, State: m.state, Held: m.held, Launched: m.launched,
 		ClientPort: 2379, PeerPort: 2380, AgentPort: 2378}
 }
 

@@ -67,26 +67,28 @@ type World struct {
 
 // machine is one machine's whole life; a replacement is another one.
 type machine struct {
-	idx      int
-	id       string
-	name     string
-	host     string
-	zone     string
-	state    cluster.PeerState
-	launched time.Time
-	off      bool // powered down, may come back
-	disk     *disk
-	etcd     *proc
-	foreign  bool // its etcd was not started by quorate
-	agent    *agent
-	ends     []time.Duration // when its etcd ended by itself
-	clock    time.Duration   // its clock's error
-	storeCut bool
-	seesLess bool // its source answers are partial
-	leaving  bool
-	lost     bool             // terminated for good
-	ca       int              // of its files
-	renewing cluster.MemberID // its etcd was stopped for its CA, and is not healthy again
+	idx       int
+	id        string
+	name      string
+	host      string
+	zone      string
+	state     cluster.PeerState
+	launched  time.Time
+	off       bool // powered down, may come back
+	disk      *disk
+	etcd      *proc
+	foreign   bool // its etcd was not started by quorate
+	agent     *agent
+	ends      []time.Duration // when its etcd ended by itself
+	clock     time.Duration   // its clock's error
+	storeCut  bool
+	seesLess  bool // its source answers are partial
+	leaving   bool
+	lost      bool // terminated for good
+	held      bool // its end waits for quorate's word
+	announced bool
+	ca        int              // of its files
+	renewing  cluster.MemberID // its etcd was stopped for its CA, and is not healthy again
 }
 
 // disk outlives its agent and its etcd, but not a wipe.
