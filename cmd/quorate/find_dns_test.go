@@ -184,3 +184,40 @@ func TestEtcdsOwnDiscoverySRV(t *testing.T) {
 		t.Error(errors.Join(err, errors.New(string(out))))
 	}
 }
+
+// TestJoinByPublished: what a cluster's keeper publishes is enough for a new
+// machine, and for `quorate status`, to find that cluster.
+func TestJoinByPublished(t *testing.T) {
+	server, url := bind(t, "&ttl=3")
+	r := newRig(t, "--dns", url, "--size", "4")
+	a, b, c := r.trio()
+	r.peers = fmt.Sprintf("a=%s,b=%s,c=%s", a.addr, b.addr, c.addr) // a file would prove that there is no d
+	for _, n := range []string{"a", "b", "c"} {
+		r.nodes[n].start("--founding-wait", "1s")
+	}
+	r.voters(60*time.Second, "a", "b", "c")
+	r.shows(20*time.Second, server, "a", "b", "c")
+	zone := "dns+srv://example.org?host=address&server=" + server.Addr
+	d := r.machine("d", 14)
+	d.start("--peers", zone)
+	r.voters(60*time.Second, "a", "b", "c", "d")
+	r.shows(20*time.Second, server, "a", "b", "c", "d")
+	if out, stderr, code := r.quorate("status", "--peers", zone); code != 0 || !strings.Contains(out, "voters 4/4 healthy") {
+		t.Errorf("status: %d %q %q", code, out, stderr)
+	}
+}
+
+// TestOwnNameByDNS: a node without --name and --host finds both by the one
+// target that has an address of this machine.
+func TestOwnNameByDNS(t *testing.T) {
+	server := named.Start(t, "example.org")
+	r := newRig(t)
+	server.Add(t, "example.org", "_etcd-server._tcp.example.org. 60 IN SRV 0 0 2380 here.example.org.", "here.example.org. 60 IN A 127.0.0.1",
+		"_etcd-server._tcp.example.org. 60 IN SRV 0 0 2380 far.example.org.", "far.example.org. 60 IN A 192.0.2.1")
+	for options, want := range map[string]string{"": "http://here.example.org:2380", "&host=address": "http://127.0.0.1:2380"} {
+		out, stderr, code := r.quorate("explain", "-o", "json", "--look", "100ms", "--data-dir", t.TempDir(), "--peers", "dns+srv://example.org?server="+server.Addr+options)
+		if code != 0 || !strings.Contains(out, `"here"`) || !strings.Contains(out, want) {
+			t.Errorf("%d %q, want %s\n%s", code, stderr, want, out)
+		}
+	}
+}

@@ -301,3 +301,25 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOpen: a source's text makes a whole source or an error that keeps to
+// itself what it read.
+func FuzzOpen(f *testing.F) {
+	for _, seed := range []string{"etcd://h:2379/token", "etcd://h,[::1]:1/t?tls=true&every=1s", "etcd://u:p@h/t", "etcd:///", "etcd://h/t?%", "etcd://h/t?user=u&password-file=f", "x", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		s, err := Open(raw, usual)
+		if err != nil {
+			return
+		}
+		if len(s.at.hosts) == 0 || !tokenForm.MatchString(s.token) || (s.at.user == "") != (s.at.passwordFile == "") {
+			t.Fatalf("%q: %+v", raw, s.at)
+		}
+		for _, h := range s.at.hosts {
+			if again, err := endpoint(h); err != nil || again != h {
+				t.Fatalf("%q: host %q, again %q, %v", raw, h, again, err)
+			}
+		}
+	})
+}
