@@ -48,10 +48,9 @@ func testOneRegion(t *testing.T) {
 func oneRegion(t testing.TB) *fleet {
 	t.Helper()
 	f := newFleet(t)
-	p := params(3, network)
-	p.HostedZone, p.HostedZoneID = zone, f.region(home).zone(zone)
-	made := f.region(home).deploy(p, "", nil)
-	made.args, made.zone = hurried(made.args), p.HostedZoneID
+	c := f.region(home)
+	made := c.deploy(params(3, network), "", c.zone(zone), nil)
+	made.args = hurried(made.args)
 	f.deploy(home, made)
 	f.voters(90*time.Second, 3)
 	f.inService()

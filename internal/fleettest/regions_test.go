@@ -31,8 +31,7 @@ func (f *fleet) migrates() {
 	began := f.settled()
 	p := params(5, network)
 	p.Regions, p.Address = []string{home, abroad}, "private"
-	p.HostedZone, p.HostedZoneID = zone, f.stacks[home].zone
-	made := f.region(abroad).deploy(p, abroad, map[string]string{"Bucket": f.stacks[home].bucket})
+	made := f.region(abroad).deploy(p, abroad, f.stacks[home].zone, map[string]string{"Bucket": f.stacks[home].bucket})
 	made.args = hurried(made.args)
 	f.deploy(abroad, made)
 

@@ -19,16 +19,21 @@ import (
 type made struct {
 	group, queue, bucket string
 	subnets              []string
-	zone                 string   // of its DNS records; empty: none
+	zone                 string   // of its DNS records
 	firewall             string   // security group of the machines
 	args                 []string // of the agent, as the machines' user data has them
 }
 
+// anyZone stands for the zone until the template is made: moto's zones have
+// ids that are none.
+const anyZone = "Z00000000000000000000"
+
 // deploy makes the stack in moto, of the very template that `quorate aws
 // deploy` would send. Its network is the loopback one given, so that the
 // instances' private addresses are hosts of this machine.
-func (c *cloud) deploy(p stack.Params, region string, given map[string]string) made {
+func (c *cloud) deploy(p stack.Params, region, zoneID string, given map[string]string) made {
 	c.t.Helper()
+	p.HostedZone, p.HostedZoneID = zone, anyZone
 	template, err := p.Template(region)
 	must(c.t, err)
 	// moto's CloudFormation overlooks a balancer's type, and takes no TCP
@@ -42,14 +47,14 @@ func (c *cloud) deploy(p stack.Params, region string, given map[string]string) m
 	}
 	body, err := template.JSON()
 	must(c.t, err)
-	in := &cloudformation.CreateStackInput{StackName: aws.String(p.Stack), TemplateBody: aws.String(string(body)),
+	in := &cloudformation.CreateStackInput{StackName: aws.String(p.Stack), TemplateBody: aws.String(strings.ReplaceAll(string(body), anyZone, zoneID)),
 		Capabilities: []cftypes.Capability{cftypes.CapabilityCapabilityIam}}
 	for key, v := range given {
 		in.Parameters = append(in.Parameters, cftypes.Parameter{ParameterKey: aws.String(key), ParameterValue: aws.String(v)})
 	}
 	_, err = c.cfn.CreateStack(c.t.Context(), in)
 	must(c.t, err)
-	var m made
+	m := made{zone: zoneID}
 	for id, physical := range c.resources(p.Stack) {
 		switch {
 		case id == stack.GroupResource:
