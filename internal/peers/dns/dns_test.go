@@ -82,6 +82,8 @@ func TestUnknown(t *testing.T) {
 		"_etcd-server-none._tcp.example.org. 60 IN SRV 0 0 0 .",
 		"_etcd-server-port._tcp.example.org. 60 IN SRV 0 0 0 ns.example.org.",
 		"_etcd-server-txt._tcp.example.org. 60 IN TXT x",
+		"_etcd-server-ssl-mix._tcp.example.org. 60 IN SRV 0 0 0 ns.example.org.",
+		"_etcd-server-mix._tcp.example.org. 60 IN SRV 0 0 2380 ns.example.org.",
 		"_etcd-server-twin._tcp.example.org. 60 IN SRV 0 0 2380 ns.example.org.",
 		"_etcd-server-twin._tcp.example.org. 60 IN SRV 0 0 2381 ns.example.org.",
 		"_etcd-server-two._tcp.example.org. 60 IN SRV 0 0 2380 two.example.org.",
@@ -101,6 +103,7 @@ func TestUnknown(t *testing.T) {
 		"name=half&" + at:                           "target later.example.org has no address",
 		"name=none&" + at:                           "no record",
 		"name=port&" + at:                           "ns.example.org has port 0",
+		"name=mix&" + at:                            "ns.example.org has port 0", // and not the plain set
 		"name=txt&" + at:                            "no record",
 		"name=twin&" + at:                           "name ns: given twice",
 		"name=two&host=address&" + at:               "has 2 addresses",

@@ -32,13 +32,12 @@ func run(ctx context.Context, program string, timeout time.Duration) ([]byte, er
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = time.Second // for a child that has left the group and holds the pipe
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	await(cmd.Process.Pid)
-	_ = killGroup(cmd) // what it left behind, while its number is still its own
+	_ = killGroup(cmd) // what it has left, while its number is still its own
 	err := cmd.Wait()
 	switch {
 	case ctx.Err() != nil:
