@@ -46,18 +46,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestPortsInUse: all three, each by its key, and nothing is written.
+// TestPortsInUse: all four, each by its key, and nothing is written.
 func TestPortsInUse(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--size", "1")
 	a := r.machine("a", 63)
 	r.list("a")
-	for _, port := range []int{2378, 2379, 2380} {
+	for _, port := range []int{2378, 2379, 2380, 2377} {
 		ln, err := net.Listen("tcp", fmt.Sprintf("%s:%d", a.addr, port))
 		must(t, err)
 		defer ln.Close()
 	}
-	_, errOut, code := r.quorate(append([]string{"run"}, a.args()...)...)
-	for _, want := range []string{"agent-port: ", "client-port: ", "peer-port: ", "address already in use"} {
+	_, errOut, code := r.quorate(append([]string{"run"}, a.args("--health-port=2377")...)...)
+	for _, want := range []string{"agent-port: ", "health-port: ", "client-port: ", "peer-port: ", "address already in use"} {
 		if !strings.Contains(errOut, want) {
 			t.Errorf("lacks %q: %s", want, errOut)
 		}
@@ -69,6 +70,7 @@ func TestPortsInUse(t *testing.T) {
 
 // TestUnwritable: as somebody who may not write where the data should be.
 func TestUnwritable(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--size", "1")
 	a := r.machine("a", 64)
 	r.list("a")

@@ -241,7 +241,7 @@ func TestWrongTypesAreToldTogether(t *testing.T) {
 		`client-port: want a whole number, got "1e9"`,
 		`peer-port: want a whole number, got "y"`,
 		`backup-keep: want a whole number, got "many", in QUORATE_BACKUP_KEEP`,
-		`founding-wait: want a time with its unit, as 30s, 5m or 1h, got 0x5, in ` + path,
+		`founding-wait: want a time with its unit, as 30s, 5m or 1h, got 5, in ` + path,
 		`cluster: `,
 	} {
 		if strings.Count("\n"+got, "\n"+want) != 1 {

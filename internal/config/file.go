@@ -160,7 +160,11 @@ func convert(value any, flag *kong.Flag) (any, error) {
 	if value == nil {
 		return nil, errors.New("has no value")
 	}
-	wrong := fmt.Errorf("%s, got %#v", wanted(flag.Target.Interface()), value)
+	shown := fmt.Sprint(value)
+	if isText(value) {
+		shown = strconv.Quote(shown)
+	}
+	wrong := fmt.Errorf("%s, got %s", wanted(flag.Target.Interface()), shown)
 	switch flag.Target.Interface().(type) {
 	case bool:
 		if b, ok := value.(bool); ok {
