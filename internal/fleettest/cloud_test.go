@@ -48,6 +48,14 @@ func newCloud(t testing.TB, endpoint, region string) *cloud {
 		dns: route53.NewFromConfig(cfg, func(o *route53.Options) { o.BaseEndpoint = aws.String(endpoint) })}
 }
 
+// empty ends all instances of a group, past its hooks, until it is scaled.
+func (c *cloud) empty(group string) {
+	c.t.Helper()
+	_, err := c.asg.UpdateAutoScalingGroup(c.t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String(group),
+		MinSize: aws.Int32(0), DesiredCapacity: aws.Int32(0)})
+	must(c.t, err)
+}
+
 // sources are the addresses that a security group lets in, each once.
 func (c *cloud) sources(firewall string) (cidrs []string) {
 	c.t.Helper()

@@ -1,12 +1,12 @@
 package fleettest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -15,16 +15,35 @@ import (
 var program string
 
 // network is the first region's, of loopback addresses; the second region's is
-// the next one. QUORATE_TEST_NETWORK moves both apart from another run's; no
-// other package uses this second byte.
-var network = "127.31.0.0/24"
+// the next one. No other package uses this second byte.
+var network string
+
+// takeNetwork finds one that no other process on this machine uses; it is
+// given back when this one ends, however it does.
+func takeNetwork() (*os.File, error) {
+	for n := range 128 {
+		f, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("quorate-fleet-network-%d.lock", n)), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			network = fmt.Sprintf("127.31.%d.0/24", 2*n)
+			return f, nil
+		}
+		f.Close()
+	}
+	return nil, errors.New("every network is taken")
+}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if third, err := lastByte(os.Getenv("QUORATE_TEST_NETWORK")); err == nil {
-		network = fmt.Sprintf("127.31.%d.0/24", third*2%256)
+	lock, err := takeNetwork()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "taking a network:", err)
+		return 1
 	}
+	defer lock.Close()
 	dir, err := os.MkdirTemp("", "quorate-fleet")
 	if err != nil {
 		panic(err)
@@ -38,10 +57,6 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
-}
-
-func lastByte(network string) (int, error) {
-	return strconv.Atoi(network[strings.LastIndexByte(network, '.')+1:])
 }
 
 func must(t testing.TB, err error) {

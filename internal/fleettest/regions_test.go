@@ -25,25 +25,28 @@ func testTwoRegions(t *testing.T) {
 	}
 }
 
-// migrates follows the documented procedure: the second region's stack is
-// made, and the machines of the first are told of both, in turn.
+// migrates follows docs/multi-region.md: the agents of the first region are
+// told of both regions, one after the other, and then the second region's
+// machines start.
 func (f *fleet) migrates() {
 	began := f.settled()
 	p := params(5, network)
 	p.Regions, p.Address = []string{home, abroad}, "private"
-	made := f.region(abroad).deploy(p, abroad, f.stacks[home].zone, map[string]string{"Bucket": f.stacks[home].bucket})
+	c := f.region(abroad)
+	made := c.deploy(p, abroad, f.stacks[home].zone, map[string]string{"Bucket": f.stacks[home].bucket})
 	made.args = hurried(made.args)
+	c.empty(made.group)
 	f.deploy(abroad, made)
 
 	here := f.stacks[home]
 	here.args = with(made.args, "queue", here.queue)
 	f.deploy(home, here)
 	for _, m := range f.running() {
-		if m.region == home {
-			m.restart(f.t, m.own(here.args))
-			eventually(f.t, time.Minute, "the agent is back", m.isReady)
-		}
+		m.restart(f.t, m.own(here.args))
+		eventually(f.t, time.Minute, "the agent is back", m.isReady)
 	}
+	f.voters(time.Minute, 3)
+	f.proxy.Scale(abroad, made.group, 2)
 	f.voters(90*time.Second, 5)
 	f.neverBelow(3, began)
 	f.admits()

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -150,7 +151,7 @@ func (c *cloud) hooks(group string, template stack.Template) {
 // this test has built.
 func params(size int, cidr string) stack.Params {
 	p := stack.Default()
-	p.Stack, p.Size, p.VPCCIDR = "fleet", size, cidr
+	p.Stack, p.Size, p.VPCCIDR, p.DNSTTL = "fleet", size, cidr, time.Second
 	p.BinaryURL, p.BinarySHA256 = "https://example.com/quorate", strings.Repeat("0", 64)
 	return p
 }
