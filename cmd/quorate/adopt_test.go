@@ -46,6 +46,7 @@ func (h *host) handDir() string { return filepath.Join(h.r.dir, h.name+".etcd-by
 // TestAdopt: a cluster that was started by hand goes on serving, by the same
 // processes, while quorate takes it over; later it heals it.
 func TestAdopt(t *testing.T) {
+	t.Parallel()
 	for name, known := range map[string]bool{"data elsewhere": false, "with --etcd-data-dir": true} {
 		t.Run(name, func(t *testing.T) { adopt(t, known) })
 	}

@@ -13,6 +13,7 @@ import (
 
 // TestBackupCommands: by hand, by the clock, and what retention keeps.
 func TestBackupCommands(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--backup-keep", "2", "--backup-keep-hourly", "0", "--backup-keep-daily", "0")
 	a, b, c := r.trio()
 	startAll(a, b, c)
@@ -61,6 +62,7 @@ func TestBackupCommands(t *testing.T) {
 
 // TestNoStore: a cluster without a store says so, and serves.
 func TestNoStore(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--size", "1")
 	r.store = ""
 	a := r.machine("a", 11)

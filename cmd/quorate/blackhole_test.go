@@ -48,6 +48,7 @@ func neverAccepts(t *testing.T, host string, port int) {
 // TestBlackHoles: two of the peers are black holes, on each port, and yet the
 // three others form and keep their pace.
 func TestBlackHoles(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	mute, deaf := r.machine("mute", 15), r.machine("deaf", 16)

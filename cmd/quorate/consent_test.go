@@ -11,6 +11,7 @@ import (
 // TestConsent: without a store, all must agree; a silent one stops the
 // founding, and a lost disk comes back as a new member.
 func TestConsent(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"static", "file"} {
 		t.Run(kind, func(t *testing.T) {
 			r := newRig(t, "--founding-wait", "500ms")

@@ -83,6 +83,7 @@ func (d *devRig) healthy(nodes ...string) map[string]string {
 
 // TestDev is a newcomer's first quarter of an hour.
 func TestDev(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	d := &devRig{rig: r, dir: filepath.Join(r.dir, "dev")}
 	t.Cleanup(func() {

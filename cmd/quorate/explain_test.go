@@ -16,6 +16,7 @@ import (
 // TestExplain: for those who run etcd themselves, what `quorate explain` prints
 // starts a working etcd, whatever is in a value; and it touches nothing.
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--size", "1")
 	a := r.machine("a", 11)
 	r.list("a")

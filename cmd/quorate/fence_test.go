@@ -83,6 +83,7 @@ func (w *reader) end() { w.stop(); w.done.Wait() }
 // both return with data of epoch 1: one starts again, one was only frozen. What
 // they hold goes aside, and no client reads it.
 func TestFencing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)
@@ -126,6 +127,7 @@ func TestFencing(t *testing.T) {
 // TestForeignData: data that is not this cluster's is neither served nor
 // touched, and the agent says whose it is.
 func TestForeignData(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--size", "1")
 	a := r.machine("a", 11)
 	r.list("a")

@@ -31,6 +31,7 @@ func (h *host) inZone() []string {
 // founds before the zone lists all of them; what it forgets later removes
 // nobody; and who is not in it yet may join.
 func TestFoundBySRV(t *testing.T) {
+	t.Parallel()
 	server := named.Start(t, "example.org")
 	r := newRig(t)
 	r.store, r.peers = "", "dns+srv://example.org?host=address&size=3&every=1s&server="+server.Addr
@@ -130,11 +131,13 @@ func TestNamesOfDNS(t *testing.T) {
 	b.startNamed(conf)
 	r.voters(60*time.Second, "a", "b", "c")
 
-	etcdctl := resolving(conf, apt.Need(t, "/usr/bin/etcdctl", "etcd-client"), "--discovery-srv", "example.org", "--insecure-discovery", "member", "list")
-	etcdctl.Env = append(os.Environ(), "ETCDCTL_API=3")
-	out, err := etcdctl.CombinedOutput()
-	if err != nil || strings.Count(string(out), "started") != 3 {
-		t.Errorf("etcdctl 3.4 --discovery-srv: %v\n%s", err, out)
+	for version, path := range map[string]string{"3.4": apt.Need(t, "/usr/bin/etcdctl", "etcd-client"), etcdctlVersion: newestEtcdctl(t)} {
+		etcdctl := resolving(conf, path, "--discovery-srv", "example.org", "--insecure-discovery", "member", "list")
+		etcdctl.Env = append(os.Environ(), "ETCDCTL_API=3")
+		out, err := etcdctl.CombinedOutput()
+		if err != nil || strings.Count(string(out), "started") != 3 {
+			t.Errorf("etcdctl %s --discovery-srv: %v\n%s", version, err, out)
+		}
 	}
 }
 
@@ -188,6 +191,7 @@ func TestEtcdsOwnDiscoverySRV(t *testing.T) {
 // TestJoinByPublished: what a cluster's keeper publishes is enough for a new
 // machine, and for `quorate status`, to find that cluster.
 func TestJoinByPublished(t *testing.T) {
+	t.Parallel()
 	server, url := bind(t, "&ttl=3")
 	r := newRig(t, "--dns", url, "--size", "4")
 	a, b, c := r.trio()
@@ -210,6 +214,7 @@ func TestJoinByPublished(t *testing.T) {
 // TestOwnNameByDNS: a node without --name and --host finds both by the one
 // target that has an address of this machine.
 func TestOwnNameByDNS(t *testing.T) {
+	t.Parallel()
 	server := named.Start(t, "example.org")
 	r := newRig(t)
 	server.Add(t, "example.org", "_etcd-server._tcp.example.org. 60 IN SRV 0 0 2380 here.example.org.", "here.example.org. 60 IN A 127.0.0.1",

@@ -70,6 +70,7 @@ func registered(c *clientv3.Client) ([]string, error) {
 // TestDiscoveryRegistry: three nodes that know only a token of another etcd
 // form a cluster; one more joins; one leaves, and its registration goes.
 func TestDiscoveryRegistry(t *testing.T) {
+	t.Parallel()
 	addr, c, kill := registry(t)
 	r := newRig(t, "--size", "0")
 	r.eventually(30*time.Second, "the registry", func() error { _, err := registered(c); return err })
@@ -152,6 +153,7 @@ func TestDiscoveryRegistry(t *testing.T) {
 
 // TestDiscoveryNewRefused: bad input is said at once, and secrets are not.
 func TestDiscoveryNewRefused(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for want, args := range map[string][]string{
 		"size: 0":                          {"--size", "0", "--endpoints", "127.0.0.1:1"},

@@ -7,6 +7,7 @@ import (
 
 // TestForm is the main job: three machines, one cluster.
 func TestForm(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	for _, h := range []*host{a, b, c} {

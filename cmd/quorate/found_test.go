@@ -16,6 +16,7 @@ import (
 
 // TestOrders: three machines that come one after the other, in any order.
 func TestOrders(t *testing.T) {
+	t.Parallel()
 	orders := []string{"abc", "cab", "bca"}
 	if long() {
 		orders = append(orders, "acb", "bac", "cba")
@@ -43,6 +44,7 @@ func TestOrders(t *testing.T) {
 
 // TestLateThird: the third comes after the founding wait, when two have founded.
 func TestLateThird(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--founding-wait", "1s")
 	a, b, c := r.trio()
 	a.start()
@@ -74,6 +76,7 @@ func TestFiveViews(t *testing.T) {
 // They contradict each other for ever, so not all get in, but all that are in
 // are in one cluster.
 func TestFiveFiles(t *testing.T) {
+	t.Parallel()
 	for i := range again(t, 1, 50) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			r, names := fiveViews(t, uint64(i), fileView)
@@ -150,6 +153,7 @@ func fileView(r *rig, names []string, of string) string {
 // TestWriterDies: the node that wrote the charter is killed right after, before
 // it took its next step or after its etcd had started; alone or with its etcd.
 func TestWriterDies(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct{ started, etcdToo bool }{
 		"before its mark":             {false, false},
 		"after its etcd started":      {true, true},

@@ -33,6 +33,7 @@ func (r *rig) unhealthy(keeper *host, name string) {
 
 // TestJoinPrepared: the newcomer asks for nothing; an operator makes its entry.
 func TestJoinPrepared(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	r.list("a", "b")
@@ -64,6 +65,7 @@ func TestJoinPrepared(t *testing.T) {
 // TestJoinAddAndReplace: with "add" a newcomer fills a cluster up and never
 // takes a dead member's place; with "replace" it does.
 func TestJoinAddAndReplace(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	d := r.machine("d", 14)
@@ -98,6 +100,7 @@ func TestJoinAddAndReplace(t *testing.T) {
 // TestJoinPrune: two of five are dead. One newcomer with "prune" has both
 // removed, where "replace" would have had one.
 func TestJoinPrune(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--size", "5")
 	names := []string{"a", "b", "c", "d", "e"}
 	for i, name := range names {

@@ -73,6 +73,7 @@ func (h *host) runs(what string, ok func(cluster.Report) bool) {
 // TestJoinerDies at each step of joining, and its machine is gone for good:
 // nothing of it stays in the membership or in the store's list.
 func TestJoinerDies(t *testing.T) {
+	t.Parallel()
 	r := pair(t)
 	script, shut := r.gate("gate")
 	begin := func(h *host) {
@@ -170,6 +171,7 @@ func (r *rig) listed(n int) error {
 // TestJoinersQueue: three machines that come at once get in one after the
 // other, while there is room.
 func TestJoinersQueue(t *testing.T) {
+	t.Parallel()
 	r, _, _, _ := formed(t, "--size", "5", "--founding-wait", "1s", "--dead-after", "10m")
 	watch := r.watchMembers(r.client("a", "b", "c"))
 	names := []string{"d", "e", "f"}

@@ -11,6 +11,7 @@ import (
 // TestMajorityLost: two of three machines are terminated. The one that is left
 // founds epoch 2 from its whole log, and new machines fill the cluster up.
 func TestMajorityLost(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)
@@ -32,6 +33,7 @@ func TestMajorityLost(t *testing.T) {
 // TestLongerLogSeeds: of two survivors, the one whose log is longer has the
 // later writes. The other's name comes first, so that order decides nothing.
 func TestLongerLogSeeds(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--size", "5")
 	for i, name := range []string{"a", "b", "c", "d", "e"} {
 		r.machine(name, 11+i)
@@ -64,6 +66,7 @@ func TestLongerLogSeeds(t *testing.T) {
 // TestOperatorSaysLost: a static list proves nobody gone. The survivor waits,
 // until an operator gives his word.
 func TestOperatorSaysLost(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.machine("a", 11), r.machine("b", 12), r.machine("c", 13)
 	r.peers = "a=" + a.addr + ",b=" + b.addr + ",c=" + c.addr
@@ -92,6 +95,7 @@ func TestOperatorSaysLost(t *testing.T) {
 
 // TestTransientLoss: what is only away comes back, however long it takes.
 func TestTransientLoss(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)

@@ -42,6 +42,7 @@ func (h *host) restarted(old int) int {
 
 // TestEtcdKilled: it is started again, after a fresh decision.
 func TestEtcdKilled(t *testing.T) {
+	t.Parallel()
 	r, _, b, _ := formed(t)
 	r.put(r.client("a", "b", "c"), "k", "v")
 	before, said := b.etcdPID(), len(b.log())
@@ -66,6 +67,7 @@ func TestEtcdKilled(t *testing.T) {
 // TestCrashLoop: an etcd that ends at once is started again after growing
 // pauses, and comes back by itself when it can.
 func TestCrashLoop(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	script, broken, starts := filepath.Join(r.dir, "etcd-c"), filepath.Join(r.dir, "broken"), filepath.Join(r.dir, "starts")
@@ -118,6 +120,7 @@ exec '%s' etcd "$@"
 
 // TestAgentKilled: etcd goes on serving, and the next agent adopts it.
 func TestAgentKilled(t *testing.T) {
+	t.Parallel()
 	r, _, _, _ := formed(t)
 	h := r.leader("a", "b", "c")
 	pid := h.etcdPID()
@@ -149,6 +152,7 @@ func TestAgentKilled(t *testing.T) {
 // TestTerm: an agent that is told to end hands the lead over, ends its etcd,
 // and removes nobody.
 func TestTerm(t *testing.T) {
+	t.Parallel()
 	r, _, _, _ := formed(t)
 	names := []string{"a", "b", "c"}
 	for _, prefix := range []string{"one/", "two/"} { // the second time with another leader
@@ -191,6 +195,7 @@ func TestTerm(t *testing.T) {
 
 // TestLeave: what has left stays away until it is called back.
 func TestLeave(t *testing.T) {
+	t.Parallel()
 	r, _, _, _ := formed(t)
 	c := r.leader("a", "b", "c") // the hardest: it must hand over first
 	rest := r.others(c, "a", "b", "c")
@@ -234,6 +239,7 @@ func TestLeave(t *testing.T) {
 // TestTermInPhases: an agent that is told to end does so in every phase, and
 // goes on from there when it is started again.
 func TestTermInPhases(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "--founding-wait", "20s")
 	a, b, c := r.trio()
 	ends := func(h *host) {
@@ -284,6 +290,7 @@ func TestTermInPhases(t *testing.T) {
 
 // TestTermWhileRestoring: the same in the midst of a refounding from a backup.
 func TestTermWhileRestoring(t *testing.T) {
+	t.Parallel()
 	r, a, b, c := formed(t)
 	r.put(r.client("a"), "k", "v")
 	if _, stderr, code := r.quorate("backup", "create", "--agent", a.addr+":2378"); code != 0 {

@@ -11,6 +11,7 @@ import (
 // TestRecoverNamedBackup: an operator restores an older backup than the newest,
 // because the newest holds what has gone wrong.
 func TestRecoverNamedBackup(t *testing.T) {
+	t.Parallel()
 	r, a, b, c := formed(t, "--no-auto-recover")
 	r.put(r.client("a"), "k", "right")
 	wanted := r.backup(a)

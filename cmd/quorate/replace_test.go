@@ -97,6 +97,7 @@ func (r *rig) wantNames(limit time.Duration, c *clientv3.Client, names ...string
 // TestReplace: a machine is gone and another one comes: by its state, and by
 // leaving the file.
 func TestReplace(t *testing.T) {
+	t.Parallel()
 	r, a, _, c := formed(t)
 	d := r.machine("d", 14)
 	client := r.client("a", "b", "d")
@@ -138,6 +139,7 @@ func (r *rig) entries(list ...string) string {
 // TestNotRemoved: a dead voter stays a member while nobody can prove that its
 // machine is gone, or while the rest would not be a quorum.
 func TestNotRemoved(t *testing.T) {
+	t.Parallel()
 	r, _, b, c := formed(t)
 	d := r.machine("d", 14)
 	client := r.client("a", "b")

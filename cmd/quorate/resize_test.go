@@ -35,6 +35,7 @@ func (r *rig) voting(limit time.Duration, n int) (names []string) {
 // TestResize: 1 → 3 → 5 → 3 by the configuration file, while all run; then
 // 3 → 1 by agents that are started again with another --size.
 func TestResize(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	file := filepath.Join(r.dir, "quorate.yaml")
 	size := func(n int) {
@@ -91,6 +92,7 @@ func TestResize(t *testing.T) {
 // TestMoved: a machine comes back with its disk and another address. Its member
 // stays the same, and the cluster learns the address.
 func TestMoved(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)
@@ -98,7 +100,7 @@ func TestMoved(t *testing.T) {
 	admin := r.client("a", "b")
 	before := r.members(admin)
 	c.term()
-	c.addr = network + ".23"
+	c.addr = r.net + ".23"
 	r.list("a", "b", "c")
 	c.start()
 	r.voters(60*time.Second, "a", "b", "c")

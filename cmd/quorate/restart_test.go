@@ -8,6 +8,7 @@ import (
 // TestAllKilled: all are killed at once under load and come back on their
 // data: the same cluster, every acknowledged write, nothing restored.
 func TestAllKilled(t *testing.T) {
+	t.Parallel()
 	r, a, b, c := formed(t)
 	names := []string{"a", "b", "c"}
 	id, before := r.oneCluster(names...), r.members(r.client("a"))

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,8 +26,17 @@ import (
 // program is the real binary, built once for all tests of this package.
 var program string
 
-// network is the first three bytes of the hosts' loopback addresses.
+// network is the first three bytes of the loopback addresses of what runs beside
+// the rigs; each rig has a network of its own, the same with another second byte,
+// so that rigs can run at the same time.
 var network = "127.0.0"
+
+var rigs atomic.Int32
+
+func nextNetwork() string {
+	parts := strings.Split(network, ".")
+	return fmt.Sprintf("127.%d.%s", rigs.Add(1)%250+1, parts[2])
+}
 
 func TestMain(m *testing.M) {
 	if n := os.Getenv("QUORATE_TEST_NETWORK"); n != "" {
@@ -52,6 +62,7 @@ func TestMain(m *testing.M) {
 // standard ports, a peers file and a directory store.
 type rig struct {
 	t     testing.TB
+	net   string // first three bytes of its hosts' addresses
 	dir   string
 	flags []string // of every node
 	nodes map[string]*host
@@ -70,7 +81,7 @@ type host struct {
 
 func newRig(t testing.TB, flags ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), nodes: map[string]*host{}}
+	r := &rig{t: t, net: nextNetwork(), dir: t.TempDir(), nodes: map[string]*host{}}
 	r.flags = append([]string{"--founding-wait", "4s", "--dead-after", "6s", "--backup-interval", "0"}, flags...)
 	r.store = "file://" + filepath.Join(r.dir, "store") + "?create_dir=true"
 	t.Cleanup(r.end)
@@ -79,7 +90,7 @@ func newRig(t testing.TB, flags ...string) *rig {
 
 // machine adds a host: number is the last byte of its address.
 func (r *rig) machine(name string, number int) *host {
-	h := &host{r: r, name: name, addr: fmt.Sprintf("%s.%d", network, number)}
+	h := &host{r: r, name: name, addr: fmt.Sprintf("%s.%d", r.net, number)}
 	r.nodes[name] = h
 	return h
 }

@@ -22,6 +22,7 @@ import (
 // TestStoreDown: without the store a node with data starts, and one without
 // waits and says so; when the store is back, it goes on.
 func TestStoreDown(t *testing.T) {
+	t.Parallel()
 	r, a, b, c := formed(t)
 	names := []string{"a", "b", "c"}
 	id := r.oneCluster(names...)
@@ -131,6 +132,7 @@ func readBody(q *http.Request) []byte {
 // TestUnconditionalStore: a store that ignores create-if-absent is refused, by
 // name, and nobody founds on it.
 func TestUnconditionalStore(t *testing.T) {
+	t.Parallel()
 	carelessS3(t)
 	r := newRig(t, "--founding-wait", "500ms")
 	r.store = "s3://careless?use_path_style=true"

@@ -138,6 +138,7 @@ func (h *host) refusesCA(cfg *tls.Config) {
 // a client that writes all the time. Etcd reads its CA at its start alone: the
 // agents restart the members one after the other, and the leader hands over.
 func TestNewCA(t *testing.T) {
+	t.Parallel()
 	before, after := newAuthority(t), newAuthority(t)
 	r := newRig(t)
 	a, b, c := r.trio()

@@ -105,6 +105,7 @@ func (a *authority) serial(name, addr string) (int64, error) {
 // TestTLS: every port is encrypted and demands a certificate, quorate's own
 // connections included; files that are swapped count without a restart.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	r := newRig(t)
 	a, b, c := r.trio()

@@ -55,6 +55,7 @@ func (r *rig) enableAuth(c *clientv3.Client) {
 // TestTotalLoss: every machine and every disk is gone, the store is left. The
 // same machines come back, empty, and found epoch 2 from the newest good backup.
 func TestTotalLoss(t *testing.T) {
+	t.Parallel()
 	r := withAuth(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)
@@ -148,6 +149,7 @@ func damage(t *testing.T, path string) {
 // TestTotalLossOtherMachines: the replacements have other names and addresses.
 // The store fails just then: nobody may take that for a store without backups.
 func TestTotalLossOtherMachines(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)
@@ -178,6 +180,7 @@ func TestTotalLossOtherMachines(t *testing.T) {
 // TestNothingToRestore: a charter, no disk and no backup is no reason to begin
 // anew; only an operator's word is.
 func TestNothingToRestore(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)

@@ -11,6 +11,7 @@ import (
 // TestWiped: a disk that is lost, in whole or in part, under the same name and
 // address, comes back as a new member. It never votes under its old identity.
 func TestWiped(t *testing.T) {
+	t.Parallel()
 	r, a, b, c := formed(t)
 	names := []string{"a", "b", "c"}
 	r.put(r.client(names...), "k", "v")
