@@ -3,6 +3,7 @@ package etcd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,13 @@ func CheckExtra(extra []string) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// Free are the operator's flags that CheckExtra does not refuse: whether etcd
+// knows them is still a question.
+func Free(extra []string) []string {
+	settings, _ := parseExtra(extra)
+	return flagArgs(slices.DeleteFunc(settings, func(s Setting) bool { return instead(s.Flag) != "" }))
 }
 
 // parseExtra reads --flag=value, --flag value and --flag (true), with one dash
