@@ -31,6 +31,7 @@ func (h *host) inZone() []string {
 // founds before the zone lists all of them; what it forgets later removes
 // nobody; and who is not in it yet may join.
 func TestFoundBySRV(t *testing.T) {
+	t.Parallel()
 	server := named.Start(t, "example.org")
 	r := newRig(t)
 	r.store, r.peers = "", "dns+srv://example.org?host=address&size=3&every=1s&server="+server.Addr
@@ -190,6 +191,7 @@ func TestEtcdsOwnDiscoverySRV(t *testing.T) {
 // TestJoinByPublished: what a cluster's keeper publishes is enough for a new
 // machine, and for `quorate status`, to find that cluster.
 func TestJoinByPublished(t *testing.T) {
+	t.Parallel()
 	server, url := bind(t, "&ttl=3")
 	r := newRig(t, "--dns", url, "--size", "4")
 	a, b, c := r.trio()
@@ -212,6 +214,7 @@ func TestJoinByPublished(t *testing.T) {
 // TestOwnNameByDNS: a node without --name and --host finds both by the one
 // target that has an address of this machine.
 func TestOwnNameByDNS(t *testing.T) {
+	t.Parallel()
 	server := named.Start(t, "example.org")
 	r := newRig(t)
 	server.Add(t, "example.org", "_etcd-server._tcp.example.org. 60 IN SRV 0 0 2380 here.example.org.", "here.example.org. 60 IN A 127.0.0.1",
