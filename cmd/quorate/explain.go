@@ -21,6 +21,8 @@ type explainCmd struct {
 	Look   time.Duration `default:"4s" help:"How long to look for answers of other agents and the store."`
 }
 
+func (c *explainCmd) problems(ctx context.Context) []error { return problemsOf(ctx, c.Config) }
+
 func (c *explainCmd) Run(ctx context.Context, to streams) error {
 	w, err := wire(ctx, c.Config, to.err)
 	if err != nil {

@@ -63,19 +63,17 @@ func Main(args []string, out, errOut io.Writer) int {
 }
 
 func dispatch(ctx context.Context, args []string, out, errOut io.Writer) error {
-	var c cli
 	ended := false
-	k, err := kong.New(&c, kong.Name("quorate"), kong.Description("Keeps an etcd cluster alive on any group of machines."),
-		kong.UsageOnError(), kong.Writers(out, errOut), kong.Exit(func(int) { ended = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)),
-		kong.Bind(streams{out, errOut}), config.Lenient(), kong.Vars{"features": featureNames()})
-	if err != nil {
-		return err
+	build := func() (*kong.Kong, error) {
+		return kong.New(&cli{}, kong.Name("quorate"), kong.Description("Keeps an etcd cluster alive on any group of machines."),
+			kong.UsageOnError(), kong.Writers(out, errOut), kong.Exit(func(int) { ended = true }),
+			kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)),
+			kong.Bind(streams{out, errOut}), config.Lenient(), kong.Vars{"features": featureNames()})
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	parsed, err := k.Parse(args)
+	parsed, err := parse(ctx, build, args)
 	switch {
 	case ended: // help was asked for
 		return nil

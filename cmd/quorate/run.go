@@ -15,6 +15,8 @@ type runCmd struct {
 	config.Config
 }
 
+func (c *runCmd) problems(ctx context.Context) []error { return problemsOf(ctx, c.Config) }
+
 func (c *runCmd) Run(ctx context.Context, to streams) error {
 	w, err := wire(ctx, c.Config, to.err)
 	if err != nil {

@@ -38,11 +38,7 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	debug.SetGCPercent(40) // the agent is small and shares its machine with etcd
 	w := &wiring{cfg: raw.Filled(ctx), level: new(slog.LevelVar)}
 	log := w.logger(errOut)
-	problems := w.cfg.Validate()
-	bin, etcdVersion, err := w.binary(ctx)
-	if err != nil {
-		problems = append(problems, err)
-	}
+	bin, etcdVersion, problems := w.problems(ctx)
 	if err := allOf(problems); err != nil {
 		return nil, usage{err}
 	}
@@ -81,6 +77,23 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 		return nil, usage{err}
 	}
 	return w, nil
+}
+
+// problems is everything that is wrong with the configuration, and the etcd to
+// run when nothing is.
+func (w *wiring) problems(ctx context.Context) (etcd.Binary, etcd.Version, []error) {
+	all := w.cfg.Validate()
+	bin, v, err := w.binary(ctx)
+	if err != nil {
+		all = append(all, err)
+	}
+	return bin, v, all
+}
+
+// problemsOf is everything that is wrong with a configuration.
+func problemsOf(ctx context.Context, c config.Config) []error {
+	_, _, all := (&wiring{cfg: c.Filled(ctx)}).problems(ctx)
+	return all
 }
 
 // withKey begins each part of an error with the key that it is about.

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// checked is a command that can say what is wrong with its input.
+type checked interface {
+	problems(context.Context) []error
+}
+
+// parse parses the command line. kong ends at the first flag that it does not
+// know; this leaves it out, with the word after it, and goes on, so that every
+// such flag is named, and whatever else is wrong with the rest.
+func parse(ctx context.Context, build func() (*kong.Kong, error), args []string) (*kong.Context, error) {
+	var unknown []error
+	for {
+		k, err := build()
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := k.Parse(args)
+		rest, isUnknown := without(args, err)
+		switch {
+		case isUnknown:
+			unknown, args = append(unknown, err), rest
+			continue
+		case len(unknown) == 0:
+			return parsed, err
+		case err != nil:
+			return nil, errors.Join(append(unknown, err)...)
+		}
+		if c, ok := parsed.Selected().Target.Addr().Interface().(checked); ok {
+			unknown = append(unknown, c.problems(ctx)...)
+		}
+		return nil, errors.Join(unknown...)
+	}
+}
+
+var unknownFlag = regexp.MustCompile(`^unknown flag (-[^\s,]+)`)
+
+// without is args without the flag that err does not know.
+func without(args []string, err error) ([]string, bool) {
+	if err == nil {
+		return nil, false
+	}
+	m := unknownFlag.FindStringSubmatch(err.Error())
+	if m == nil {
+		return nil, false
+	}
+	at := slices.IndexFunc(args, func(a string) bool { return a == m[1] || strings.HasPrefix(a, m[1]+"=") })
+	if end := slices.Index(args, "--"); at < 0 || end >= 0 && at > end {
+		return nil, false
+	}
+	past := at + 1
+	if args[at] == m[1] && past < len(args) && !strings.HasPrefix(args[past], "-") {
+		past++ // its value, most likely
+	}
+	return slices.Concat(args[:at], args[past:]), true
+}
