@@ -191,7 +191,7 @@ func (f *fleet) outlastsFaults() {
 	for _, fault := range []awsproxy.Fault{awsproxy.Throttled, awsproxy.Broken, awsproxy.Denied, awsproxy.Empty} {
 		f.proxy.Inject("autoscaling:*", fault)
 		f.proxy.Inject("ec2:*", fault)
-		f.polls(4)
+		f.polls(2)
 		f.writer.flows(f.t)
 	}
 	f.proxy.Heal()
