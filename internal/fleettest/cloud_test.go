@@ -56,20 +56,6 @@ func (c *cloud) empty(group string) {
 	must(c.t, err)
 }
 
-// sources are the addresses that a security group lets in, each once.
-func (c *cloud) sources(firewall string) (cidrs []string) {
-	c.t.Helper()
-	out, err := c.ec2.DescribeSecurityGroups(c.t.Context(), &ec2.DescribeSecurityGroupsInput{GroupIds: []string{firewall}})
-	must(c.t, err)
-	for _, p := range out.SecurityGroups[0].IpPermissions {
-		for _, r := range p.IpRanges {
-			cidrs = append(cidrs, aws.ToString(r.CidrIp))
-		}
-	}
-	slices.Sort(cidrs)
-	return slices.Compact(cidrs)
-}
-
 // instances are those that run, with what EC2 says of them.
 func (c *cloud) instances(ctx context.Context) (map[string]types.Instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)

@@ -13,10 +13,12 @@ import (
 // recorded are the IAM actions that the agents of all fleets have used.
 var recorded = map[string]int{}
 
-// exercised are the features that the fleets use. The others are a machine's
-// first boot (TLS, Install, KMS), which these machines do not have.
+// exercised are the features whose every action the fleets must use. The
+// others are a machine's first boot (TLS, Install, KMS), which these machines
+// do not have, and Firewall, which lets no loopback address in, so that it only
+// looks here: its own tests change rules on moto.
 var exercised = []stack.Feature{stack.Discovery, stack.Store, stack.Lifecycle, stack.Signal, stack.Condemn, stack.Metrics, stack.Messages,
-	stack.DNS, stack.Firewall}
+	stack.DNS}
 
 // TestFleet is everything: the two fleets, and then what they were allowed to do.
 func TestFleet(t *testing.T) {
@@ -30,22 +32,22 @@ func TestFleet(t *testing.T) {
 // testLeastPrivilege: the policy holds every action that was used, and every
 // action of the policy was used.
 func testLeastPrivilege(t *testing.T) {
-	allowed := stack.Actions(exercised...)
+	allowed := stack.Actions(append(exercised, stack.Firewall)...)
 	for action, n := range recorded {
 		if !slices.Contains(allowed, action) {
 			t.Errorf("%s was used %d times, and no feature's policy allows it", action, n)
 		}
 	}
-	for _, action := range allowed {
+	for _, action := range stack.Actions(exercised...) {
 		if recorded[action] == 0 {
 			t.Errorf("the policy allows %s, and nothing has used it", action)
 		}
 	}
-	t.Log(recorded)
 }
 
 // record keeps what the agents of a fleet have asked for.
 func (f *fleet) record() {
+	defer func() { f.whole.Log(recorded) }()
 	for _, c := range f.proxy.Calls() {
 		recorded[action(c)]++
 	}

@@ -21,7 +21,6 @@ type made struct {
 	group, queue, bucket string
 	subnets              []string
 	zone                 string   // of its DNS records
-	firewall             string   // security group of the machines
 	args                 []string // of the agent, as the machines' user data has them
 }
 
@@ -64,8 +63,6 @@ func (c *cloud) deploy(p stack.Params, region, zoneID string, given map[string]s
 			m.queue = physical
 		case id == "Bucket":
 			m.bucket = physical
-		case id == "MachinesFirewall":
-			m.firewall = physical
 		case strings.HasPrefix(id, "Subnet") && !strings.HasSuffix(id, "Routes"):
 			m.subnets = append(m.subnets, physical)
 		case id == "Launch":
