@@ -110,8 +110,9 @@ func resume(o Observation) Decision {
 		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, SetDataAside{"removed"})
 	}
 	// A member that the others have removed while a quorum lived ends at once, and
-	// its log may yet be the newest that is left.
-	if d := recovery(o); o.Process.Crashes >= crashLoop && d.Verb == "recover" {
+	// its log may yet be the newest that is left. One that never had an entry has
+	// been stopped to make room.
+	if d := recovery(o); d.Verb == "recover" && (o.Process.Crashes >= crashLoop || o.Disk.Index == 0) {
 		return d
 	}
 	return do("start", "the data is usable", nil, StartEtcd{State: "resume", Charter: stampCharter(o)})

@@ -98,7 +98,7 @@ var memory = []axis{
 // spaces are built anew for each caller: observations share nothing.
 func spaces() []space {
 	alone := space{name: "alone", base: func() Observation { return see() }, axes: []axis{
-		{"disk", []opt{asIs, unread, data(1), data(2), unstamped, elsewhere, spent("e1", "e2")}},
+		{"disk", []opt{asIs, unread, data(1), data(2), unstamped, elsewhere, spent("e1", "e2"), and(data(1), blank)}},
 		{"charter", []opt{asIs, unknownCharter, charter(1, "a", "b", "c"), charter(1, "b", "c"), and(charter(2, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1"})),
 			and(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: "a", Member: id("a")})), and(charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x77}))}},
 		{"mark", []opt{asIs, unknownMark, mark("disk-a"), mark("disk-x")}},
@@ -115,6 +115,7 @@ func spaces() []space {
 		{"verdict", []opt{asIs, lost("a", "b", "c")}}, memory[0],
 	}}
 	orphan := space{name: "leaderless", base: func() Observation { return see(data(1), leaderless, charter(1, "a", "b", "c")) }, axes: []axis{
+		{"disk", []opt{asIs, blank}},
 		{"charter", []opt{asIs, unknownCharter, charter(2, "b", "c"), func(o *Observation) { o.Ledger.Charter = cluster.Absent[cluster.Charter]() }}},
 		source, mate("b"), mate("c"), memory[0], memory[1],
 		{"lock", []opt{asIs, paused, unknownLock}},

@@ -114,7 +114,7 @@ func guardRows() map[string]row {
 		"crashing, and nobody is lost":                        {ended(data(1), crashing(3)), "start: the data is usable: StartEtcd{resume}"},
 		"a disk that was cut off before its first entry":      {leftover(peers("a", "b"), holds("b", 1, 0, 0)), "wait: a quorum of the last members may come back (waiting for b)"},
 		"all gone, a stamp of a later epoch without its data": {fresh(says("e", func(r *cluster.Report) { r.Disk.Stamp = &cluster.Stamp{Epoch: 2} })), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
-		"our disk has never had an entry":                     {leftover(disk(func(d *cluster.Disk) { d.Index = 0 })), "recover: this disk has never received an entry: it makes room: StopEtcd{}, SetDataAside{unused}"},
+		"our disk has never had an entry":                     {leftover(disk(func(d *cluster.Disk) { d.Index = 0 })), "recover: this disk has never received an entry: its etcd ends first: StopEtcd{}"},
 		"our disk has never had an entry, not ours to stop":   {leftover(foreign, disk(func(d *cluster.Disk) { d.Index = 0 })), "wait: a quorum of the last members may come back (waiting for a b c)"},
 		"all gone, but for a disk without an entry":           {fresh(holds("b", 1, 0, 0)), "wait: a silent member may hold the newest data (b)"},
 		"moved, and no member of ours":                        {house3(says("c", func(r *cluster.Report) { r.PeerURL, r.Moved, r.Disk.MemberID = at("y"), true, 99 })), "keep: all is well (3 of 3 voters healthy)"},

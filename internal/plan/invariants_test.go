@@ -33,7 +33,7 @@ func violated(o Observation, d Decision) string {
 		case SetDataAside:
 			why = asideBreaks(o)
 		case StopEtcd:
-			if o.Process.Foreign || asideBreaks(o) != "" {
+			if o.Process.Foreign || asideBreaks(o) != "" && !makesRoom(o) {
 				why = restartBreaks(o)
 			}
 		case RemoveMember:
@@ -266,6 +266,9 @@ func asideBreaks(o Observation) string {
 	if o.Disk.State != cluster.DiskData {
 		return "nothing to set aside"
 	}
+	if !o.Process.Running && makesRoom(o) {
+		return "" // with a running etcd an entry may yet arrive
+	}
 	if o.Ledger.Charter.Known() && o.Disk.Stamp != nil && o.Ledger.Charter.Value().Epoch > o.Disk.Stamp.Epoch {
 		return ""
 	}
@@ -277,6 +280,12 @@ func asideBreaks(o Observation) string {
 		}
 	}
 	return "data is set aside that nothing proves to be over"
+}
+
+// makesRoom: data without an entry is nobody's loss, where nobody leads.
+func makesRoom(o Observation) bool {
+	leads := slices.ContainsFunc(o.Reports, func(r cluster.Report) bool { return r.Keeper && r.Etcd.Healthy && r.Disk.Epoch() >= o.epoch() })
+	return o.Disk.Index == 0 && !o.Etcd.Value().Healthy && !leads && !isPaused(o) && o.Ledger.Charter.Known()
 }
 
 func removalBreaks(o Observation, mid cluster.MemberID) string {

@@ -36,9 +36,7 @@ func recovery(o Observation) Decision {
 	case o.Now.Sub(o.Self.Since) < o.Settings.FoundingWait:
 		return wait("no quorum answers: waiting for agents to answer")
 	case o.Disk.State == cluster.DiskData && o.Disk.Index == 0 && !o.Process.Foreign:
-		// A learner that was cut off before its first entry has promised nothing;
-		// with an empty disk it can say so, and disown its entry.
-		return do("recover", "this disk has never received an entry: it makes room", nil, StopEtcd{}, SetDataAside{"unused"})
+		return makeRoom(o)
 	}
 	voters, lost, silent, survivors := census(o)
 	switch {
@@ -52,6 +50,17 @@ func recovery(o Observation) Decision {
 		return survive(o, survivors)
 	}
 	return reseed(o)
+}
+
+// makeRoom sets the data aside that a learner has made and that was cut off
+// before its first entry: it has promised nothing, and with an empty disk it can
+// say so and disown its entry. A first entry may arrive until its etcd has
+// ended: whether one has, the next look at the disk says.
+func makeRoom(o Observation) Decision {
+	if o.Process.Running {
+		return do("recover", "this disk has never received an entry: its etcd ends first", nil, StopEtcd{})
+	}
+	return do("recover", "this disk has never received an entry: it makes room", nil, SetDataAside{"unused"})
 }
 
 func missingNames(silent []string, survivors []cluster.Report) string {
