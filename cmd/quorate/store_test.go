@@ -132,7 +132,6 @@ func readBody(q *http.Request) []byte {
 // TestUnconditionalStore: a store that ignores create-if-absent is refused, by
 // name, and nobody founds on it.
 func TestUnconditionalStore(t *testing.T) {
-	t.Parallel()
 	carelessS3(t)
 	r := newRig(t, "--founding-wait", "500ms")
 	r.store = "s3://careless?use_path_style=true"
