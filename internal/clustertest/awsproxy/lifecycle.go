@@ -67,7 +67,7 @@ func (p *Proxy) State(instanceID string) string {
 // after its hooks, and with a replacement at once unless the group shrinks.
 func (p *Proxy) Terminate(region, instanceID string, shrink bool) {
 	p.t.Helper()
-	if err := p.terminate(region, instanceID, shrink); err != nil {
+	if err := p.terminate(region, instanceID, p.unless(shrink)); err != nil {
 		p.t.Errorf("terminating %s: %v", instanceID, err)
 	}
 }
@@ -83,7 +83,7 @@ func (p *Proxy) answer(w http.ResponseWriter, c Call) bool {
 		p.meetNewcomers(c.Region)
 		p.reply(w, c, p.complete(id, group, c.Params.Get("LifecycleHookName"), c.Params.Get("LifecycleActionResult")))
 	case "TerminateInstanceInAutoScalingGroup":
-		p.reply(w, c, p.terminate(c.Region, id, c.Params.Get("ShouldDecrementDesiredCapacity") == "true"))
+		p.reply(w, c, p.terminate(c.Region, id, p.unless(c.Params.Get("ShouldDecrementDesiredCapacity") == "true")))
 	case "SetDesiredCapacity":
 		n, _ := strconv.Atoi(c.Params.Get("DesiredCapacity"))
 		p.reply(w, c, p.scale(c.Region, group, n))
@@ -186,12 +186,14 @@ func (p *Proxy) proceed(m *machine) error {
 // end has moto end the instance: it was counted in the desired capacity that
 // moto knows until now.
 func (p *Proxy) end(m *machine) error {
+	p.moment.Lock()
 	_, err := p.ask("autoscaling", m.region, url.Values{"Action": {"TerminateInstanceInAutoScalingGroup"}, "Version": {"2011-01-01"},
 		"InstanceId": {m.id}, "ShouldDecrementDesiredCapacity": {"true"}})
 	p.mu.Lock()
 	m.state, m.ended = "", true
 	tell := p.onTerminated
 	p.mu.Unlock()
+	p.moment.Unlock()
 	tell(m.id)
 	return err
 }
@@ -210,7 +212,7 @@ func (p *Proxy) scale(region, group string, n int) error {
 	p.mu.Unlock()
 	slices.SortFunc(stay, func(a, b *machine) int { return a.began.Compare(b.began) })
 	for _, m := range stay[:max(0, len(stay)-n)] {
-		if err := p.terminate(region, m.id, true); err != nil {
+		if err := p.terminate(region, m.id, nil); err != nil {
 			return err
 		}
 	}
@@ -229,8 +231,9 @@ func (p *Proxy) setDesired(region, group string, n int) error {
 // ends says that the machine is on its way out, or gone.
 func (m *machine) ends() bool { return m.ended || m.state != "" && m.state != pendingWait }
 
-// terminate begins an instance's end.
-func (p *Proxy) terminate(region, id string, shrink bool) error {
+// terminate begins an instance's end; also is what else the group does, and
+// nil when it shrinks.
+func (p *Proxy) terminate(region, id string, also func(*machine) error) error {
 	p.meetNewcomers(region)
 	p.mu.Lock()
 	m := p.machines[id]
@@ -239,19 +242,12 @@ func (p *Proxy) terminate(region, id string, shrink bool) error {
 		return fmt.Errorf("Instance Id not found - No managed instance found for instance ID %s", id) //lint:ignore ST1005 as AWS writes it
 	}
 	hooks := p.hooks(region, m.group, terminating)
-	p.mu.Lock()
-	if m.ends() {
-		p.mu.Unlock()
-		return nil
+	if began, err := p.begin(m, hooks, also); err != nil || !began {
+		return err
 	}
-	m.state, m.waiting, m.deadline = terminatingWait, maps.Clone(hooks), p.deadline()
+	p.mu.Lock()
 	queue := p.queues[m.group]
 	p.mu.Unlock()
-	if !shrink {
-		if err := p.replace(m); err != nil {
-			return err
-		}
-	}
 	if len(hooks) == 0 {
 		return p.proceed(m)
 	}
@@ -259,6 +255,31 @@ func (p *Proxy) terminate(region, id string, shrink bool) error {
 		p.send(m, queue, hook)
 	}
 	return nil
+}
+
+// unless is that the group launches a replacement, unless it shrinks.
+func (p *Proxy) unless(shrink bool) func(*machine) error {
+	if shrink {
+		return nil
+	}
+	return p.replace
+}
+
+// begin has the instance wait for its end, and does what belongs to that in the
+// same moment for all who look. False when it was ending already.
+func (p *Proxy) begin(m *machine, hooks map[string]bool, also func(*machine) error) (bool, error) {
+	p.moment.Lock()
+	defer p.moment.Unlock()
+	p.mu.Lock()
+	ends := m.ends()
+	if !ends {
+		m.state, m.waiting, m.deadline = terminatingWait, maps.Clone(hooks), p.deadline()
+	}
+	p.mu.Unlock()
+	if ends || also == nil {
+		return !ends, nil
+	}
+	return true, also(m)
 }
 
 // replace launches one more than moto counts, so that as many stay as before.

@@ -33,6 +33,10 @@ type Proxy struct {
 	t    testing.TB
 	moto *url.URL
 
+	// moment is held while moto and the proxy change one after the other what a
+	// group looks like: nobody sees it half done, as a smaller group.
+	moment sync.RWMutex
+
 	mu           sync.Mutex
 	calls        []Call
 	faults       map[string]Fault
@@ -136,6 +140,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.Service == "cloudformation" && c.Action == "SignalResource" {
 		succeed(w, c.Action) // moto's stacks are done at once and wait for nobody
 		return
+	}
+	if c.Service == "autoscaling" {
+		p.moment.RLock()
+		defer p.moment.RUnlock()
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {

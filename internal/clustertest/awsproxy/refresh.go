@@ -15,6 +15,8 @@ func (p *Proxy) Scale(region, group string, n int) {
 func (p *Proxy) Surge(region, group string) {
 	p.t.Helper()
 	before := len(p.Instances(region, group))
+	p.moment.Lock()
+	defer p.moment.Unlock()
 	p.mu.Lock()
 	p.surplus[region+"/"+group]++
 	p.mu.Unlock()
@@ -26,8 +28,13 @@ func (p *Proxy) Surge(region, group string) {
 // Retire ends an instance, after its hooks, that a surge has made superfluous.
 func (p *Proxy) Retire(region, group, instanceID string) {
 	p.t.Helper()
-	p.mu.Lock()
-	p.surplus[region+"/"+group]--
-	p.mu.Unlock()
-	p.Terminate(region, instanceID, true)
+	err := p.terminate(region, instanceID, func(*machine) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.surplus[region+"/"+group]--
+		return nil
+	})
+	if err != nil {
+		p.t.Errorf("retiring %s: %v", instanceID, err)
+	}
 }
