@@ -70,6 +70,9 @@ func (c *cloud) deploy(p stack.Params, region, zoneID string, given map[string]s
 		}
 	}
 	c.hooks(m.group, template)
+	// moto gives a message to a machine that died while it waited for one: it is
+	// to come back sooner than after the stack's half minute.
+	c.sqs(map[string]string{"Action": "SetQueueAttributes", "QueueUrl": m.queue, "Attribute.1.Name": "VisibilityTimeout", "Attribute.1.Value": "4"})
 	return m
 }
 
