@@ -49,12 +49,22 @@ func declare(o Observation, h house) (Decision, bool) {
 		return do("keep", "the ledger has lost the charter that our data is stamped with", nil, WriteCharter{o.Disk.Stamp.Charter}), true
 	case l.Charter.Absent():
 		return do("adopt", "this cluster runs and has no charter", nil, WriteCharter{adoption(o)}), true
-	case l.Ready.Absent() && l.Charter.Known() && h.healthy >= cluster.Quorum(max(len(h.voters), len(l.Charter.Value().Founders))):
+	case l.Ready.Absent() && l.Charter.Known() && h.healthy >= cluster.Quorum(max(len(h.voters), foundersWanted(o))):
 		return do("keep", "a majority of the founders are healthy voters", nil, WriteReadyMark{o.epoch()}), true
 	case l.Charter.Known() && !l.Checkpoint.Unknown() && !sameMembers(l.Checkpoint.Value().Members, o.Members.Value()):
 		return do("keep", "the store's member list is not etcd's", nil, WriteCheckpoint{o.Members.Value()}), true
 	}
 	return Decision{}, false
+}
+
+// foundersWanted is how many founders the charter has, or fewer where fewer
+// voters are wanted by now: those that were removed since will not come.
+func foundersWanted(o Observation) int {
+	n := len(o.Ledger.Charter.Value().Founders)
+	if wanted := o.wanted(); wanted > 0 {
+		return min(n, wanted)
+	}
+	return n
 }
 
 func adoption(o Observation) cluster.Charter {

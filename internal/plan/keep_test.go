@@ -24,31 +24,34 @@ func TestDeclare(t *testing.T) { check(t, declareRows()) }
 
 func declareRows() map[string]row {
 	return map[string]row{
-		"all is well":                          {house3(), "keep: all is well (3 of 3 voters healthy)"},
-		"not yet ready":                        {house3(ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: a majority of the founders are healthy voters: WriteReadyMark{1}"},
-		"ready when a majority of founders is": {see(keeping(voters("a", "b")...), ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: a majority of the founders are healthy voters: WriteReadyMark{1}"},
-		"not ready alone":                      {house3(ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() }), down("b", 0), down("c", 0)), "keep: a voter is unhealthy, and nothing proves that it is lost (1 of 3 voters healthy)"},
-		"ready mark unread":                    {house3(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "keep: all is well (3 of 3 voters healthy)"},
-		"the list is old":                      {house3(checkpoint(voters("a", "b")...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
-		"the list has another address":         {house3(checkpoint(of(voters("a", "b"), cluster.Member{ID: id("c"), Name: "c", PeerURLs: []string{at("x")}})...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
-		"the list has another name":            {house3(checkpoint(of(voters("a", "b"), unstarted(voter("c")))...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
-		"the list has another role":            {house3(checkpoint(of(voters("a", "b"), learner("c"))...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
-		"the list is of another order":         {house3(checkpoint(voters("c", "b", "a")...)), "keep: all is well (3 of 3 voters healthy)"},
-		"no list yet":                          {house3(ledger(func(l *Ledger) { l.Checkpoint = cluster.Absent[cluster.Checkpoint]() })), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
-		"the ledger is lost":                   {house3(ledger(func(l *Ledger) { *l = see().Ledger })), "keep: the ledger has lost the charter that our data is stamped with: WriteCharter{1 empty a+b+c}"},
-		"the ledger is lost, in epoch 2":       {house3(data(2), ledger(func(l *Ledger) { *l = see().Ledger })), "refuse: the etcd that runs here is not of the charter in force (charter 0, our data is of epoch 2)"},
-		"the ledger is unread":                 {house3(storeDown), "wait: the maintenance lock is unreadable: the membership stays as it is"},
-		"a cluster without a charter":          {house3(unstamped, ledger(func(l *Ledger) { *l = see().Ledger })), "adopt: this cluster runs and has no charter: WriteCharter{1 adopted a+b+c}"}, // adoption
-		"paused, but not yet declared":         {house3(paused, checkpoint()), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
-		"paused":                               {house3(paused, peers("a", "b"), down("c", time.Hour)), "keep: housekeeping is paused (ann: upgrade)"},
-		"a lock that has expired":              {house3(paused, func(o *Observation) { o.Now = o.Now.Add(2 * time.Hour) }, snapshot("k", 0)), "keep: all is well (3 of 3 voters healthy)"}, // trap 21
-		"the lock is unread":                   {house3(peers("a", "b"), down("c", time.Hour), ledger(func(l *Ledger) { l.Lock = cluster.Unknown[cluster.Lock]() })), "wait: the maintenance lock is unreadable: the membership stays as it is"},
-		"not of the charter in force":          {house3(refounded), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 1)"},
-		"foreign, and a charter of another":    {house3(elsewhere, foreign), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 0)"},
-		"the stamp is another cluster's":       {house3(disk(func(d *cluster.Disk) { d.Stamp.Cluster = "x" })), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 1)"},
-		"another cluster answers":              {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 })), "refuse: two clusters answer: end one of them"},
-		"another keeper of our cluster":        {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("a", "b", "c") })), "keep: all is well (3 of 3 voters healthy)"},
-		"two other clusters answer":            {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 }), says("c", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("b") })), "refuse: two clusters answer: end one of them"},
+		"all is well":                            {house3(), "keep: all is well (3 of 3 voters healthy)"},
+		"not yet ready":                          {house3(ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: a majority of the founders are healthy voters: WriteReadyMark{1}"},
+		"not ready with one of three founders":   {see(keeping(voters("a")...), ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: fewer voters than wanted, and no machine to add (1 of 1 voters healthy)"},
+		"not ready, and nobody says how many":    {see(size(0), keeping(voters("a")...), ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: all is well (1 of 1 voters healthy)"},
+		"ready with one, and no more are wanted": {see(size(1), keeping(voters("a")...), ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: a majority of the founders are healthy voters: WriteReadyMark{1}"}, // simulated schedule 26964: adopted, and shrunk before it was ready
+		"ready when a majority of founders is":   {see(keeping(voters("a", "b")...), ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "keep: a majority of the founders are healthy voters: WriteReadyMark{1}"},
+		"not ready alone":                        {house3(ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() }), down("b", 0), down("c", 0)), "keep: a voter is unhealthy, and nothing proves that it is lost (1 of 3 voters healthy)"},
+		"ready mark unread":                      {house3(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "keep: all is well (3 of 3 voters healthy)"},
+		"the list is old":                        {house3(checkpoint(voters("a", "b")...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
+		"the list has another address":           {house3(checkpoint(of(voters("a", "b"), cluster.Member{ID: id("c"), Name: "c", PeerURLs: []string{at("x")}})...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
+		"the list has another name":              {house3(checkpoint(of(voters("a", "b"), unstarted(voter("c")))...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
+		"the list has another role":              {house3(checkpoint(of(voters("a", "b"), learner("c"))...)), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
+		"the list is of another order":           {house3(checkpoint(voters("c", "b", "a")...)), "keep: all is well (3 of 3 voters healthy)"},
+		"no list yet":                            {house3(ledger(func(l *Ledger) { l.Checkpoint = cluster.Absent[cluster.Checkpoint]() })), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
+		"the ledger is lost":                     {house3(ledger(func(l *Ledger) { *l = see().Ledger })), "keep: the ledger has lost the charter that our data is stamped with: WriteCharter{1 empty a+b+c}"},
+		"the ledger is lost, in epoch 2":         {house3(data(2), ledger(func(l *Ledger) { *l = see().Ledger })), "refuse: the etcd that runs here is not of the charter in force (charter 0, our data is of epoch 2)"},
+		"the ledger is unread":                   {house3(storeDown), "wait: the maintenance lock is unreadable: the membership stays as it is"},
+		"a cluster without a charter":            {house3(unstamped, ledger(func(l *Ledger) { *l = see().Ledger })), "adopt: this cluster runs and has no charter: WriteCharter{1 adopted a+b+c}"}, // adoption
+		"paused, but not yet declared":           {house3(paused, checkpoint()), "keep: the store's member list is not etcd's: WriteCheckpoint{3 members}"},
+		"paused":                                 {house3(paused, peers("a", "b"), down("c", time.Hour)), "keep: housekeeping is paused (ann: upgrade)"},
+		"a lock that has expired":                {house3(paused, func(o *Observation) { o.Now = o.Now.Add(2 * time.Hour) }, snapshot("k", 0)), "keep: all is well (3 of 3 voters healthy)"}, // trap 21
+		"the lock is unread":                     {house3(peers("a", "b"), down("c", time.Hour), ledger(func(l *Ledger) { l.Lock = cluster.Unknown[cluster.Lock]() })), "wait: the maintenance lock is unreadable: the membership stays as it is"},
+		"not of the charter in force":            {house3(refounded), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 1)"},
+		"foreign, and a charter of another":      {house3(elsewhere, foreign), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 0)"},
+		"the stamp is another cluster's":         {house3(disk(func(d *cluster.Disk) { d.Stamp.Cluster = "x" })), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 1)"},
+		"another cluster answers":                {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 })), "refuse: two clusters answer: end one of them"},
+		"another keeper of our cluster":          {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("a", "b", "c") })), "keep: all is well (3 of 3 voters healthy)"},
+		"two other clusters answer":              {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 }), says("c", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("b") })), "refuse: two clusters answer: end one of them"},
 	}
 }
 
