@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/plan"
 )
 
@@ -22,6 +23,7 @@ const (
 // that a black-holed peer or store delays no round:
 //
 //	disk, process    read here; an error makes the disk unread
+//	removed          read here while no etcd holds the database; an error says nothing
 //	authorities      their files are read here; half-written ones have not changed
 //	ledger           the book's last reading; a failed one makes what could have changed unknown
 //	view             the source's last answer; a failed or late one is unknown
@@ -37,6 +39,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	a.lookForForeign(ctx, &o)
 	o.Process = plan.Process{Running: a.proc != nil || a.foreign, Foreign: a.foreign, NotBefore: a.launch.notBefore,
 		Crashes: a.launch.crashes, SeedFails: a.seedFails.of(a.book.facts().Charter.Value().Epoch)}
+	o.Disk.Removed = a.removedHere(o)
 	a.observeAuthorities(&o)
 	if o.Disk.State == cluster.DiskData && o.Process.Running {
 		a.launch.sawData = true
@@ -65,6 +68,19 @@ func (a *Agent) self() plan.Self {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return plan.Self{Name: a.opt.Name, PeerURL: a.peerURL(), Scheme: a.parts.Secure.Peer, Since: a.since, Leaving: a.leaving}
+}
+
+// removedHere asks the database of data that nobody serves. An etcd whose
+// database cannot be read is not kept from starting: it says itself what is wrong.
+func (a *Agent) removedHere(o plan.Observation) bool {
+	if o.Disk.State != cluster.DiskData || o.Process.Running {
+		return false
+	}
+	removed, err := etcd.Removed(a.opt.Etcd.DataDir, o.Disk.MemberID)
+	if err != nil {
+		a.log.Debug("the database is unread", "error", err)
+	}
+	return removed
 }
 
 func (a *Agent) asPeer() cluster.Peer {

@@ -25,6 +25,11 @@ type Disk struct {
 	// Term and Index are those of the last raft entry in the WAL, committed or not.
 	Term  uint64 `json:"term,omitempty"`
 	Index uint64 `json:"index,omitempty"`
+	// Removed says that the data itself tells that its member has been removed
+	// from the cluster. Etcd never takes a member id back, so this never becomes
+	// false again; and an etcd that has ended with such data is not started on it
+	// any more. Not looked at while etcd runs.
+	Removed bool `json:"removed,omitempty"`
 
 	// Spent are the identities under which this disk has started an etcd:
 	// "e<epoch>" as a founder and a member id (hexadecimal) as a joiner; also the

@@ -190,6 +190,9 @@ func (w *World) actStart(m *machine, s plan.StartEtcd) error {
 		if m.disk.data == nil {
 			w.fail("%s resumes without data", m.name)
 		}
+		if d := m.disk.data; d.conf.removed[d.member] {
+			w.fail("%s starts member %s, whose own data says that it has been removed", m.name, d.member)
+		}
 	case "new":
 		if m.disk.data != nil {
 			w.fail("%s starts new over data", m.name)

@@ -167,6 +167,7 @@ func (w *World) diskFact(m *machine) cluster.Disk {
 	if x := m.disk.data; x != nil && !(m.etcd != nil && w.now < m.etcd.boots && !m.etcd.foreign) {
 		d.State, d.Stamp, d.ClusterID, d.MemberID = cluster.DiskData, x.stamp, x.cluster, x.member
 		d.Term, d.Index = x.lastTerm(), uint64(len(x.log))
+		d.Removed = m.etcd == nil && x.conf.removed[x.member] // a running etcd locks its database
 		if id := x.member.String(); !slices.Contains(m.disk.spent, id) {
 			m.disk.spent = append(slices.Clone(m.disk.spent), id) // what a disk has held, it has spent
 		}

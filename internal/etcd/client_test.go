@@ -100,6 +100,15 @@ func TestMembership(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the removed member runs on")
 	}
+	b.stop()
+	for _, m := range []*member{a, b} {
+		if said, err := Removed(m.cfg.DataDir, m.disk().MemberID); err != nil || said != (m == a) {
+			t.Errorf("%s's own data says that it has been removed: %v, %v", m.cfg.Name, said, err)
+		}
+	}
+	if said, err := Removed(b.cfg.DataDir, self.MemberID); err != nil || !said {
+		t.Errorf("b's data says that a has been removed: %v, %v", said, err)
+	}
 }
 
 func wantRefusals(t *testing.T, a, b *member, learner cluster.MemberID) {

@@ -169,6 +169,25 @@ func newborn(path string) error {
 	})
 }
 
+// Removed says that a stopped etcd's own data tells that the member has been
+// removed: etcd writes that down when it applies a removal, for ever. A database
+// that a running etcd holds is not waited for: that is an error.
+func Removed(etcdDir string, id cluster.MemberID) (bool, error) {
+	db, err := bolt.Open(dbFile(etcdDir), 0, &bolt.Options{ReadOnly: true, Timeout: 100 * time.Millisecond})
+	if err != nil {
+		return false, fmt.Errorf("reading whether member %s has been removed: %w", id, err)
+	}
+	defer db.Close()
+	removed := false
+	err = db.View(func(tx *bolt.Tx) error {
+		if b := tx.Bucket([]byte("members_removed")); b != nil {
+			removed = b.Get([]byte(id.String())) != nil
+		}
+		return nil
+	})
+	return removed, err
+}
+
 // noDanglingLink refuses a link into nowhere, which a missing file system
 // leaves: a disk that is not mounted is not empty.
 func noDanglingLink(path string) error {

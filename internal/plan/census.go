@@ -17,14 +17,24 @@ type suspect struct {
 // answer with their data. Who votes, the newest survivor's own data says, if it
 // can: the store's list lacks a change that the store did not take. Whoever
 // either list names must answer or be lost.
+//
+// A member whose own data says that it has been removed is no voter, even where
+// the newest list has not got so far: its word is a committed change of this
+// epoch's history, which no later leader undoes; it never changes; and its etcd
+// is not started again (resume), so that it elects nobody who still counts on
+// its vote. Leaving it out asks for no less loss than counting it as dead would.
+// Its log counts all the same: an acknowledged write may be there alone.
 func census(o Observation) (voters, lost int, silent []string, survivors []cluster.Report) {
 	for _, s := range suspects(o) {
-		if !s.Learner {
-			voters++
-		}
 		r, holds := holder(o, s)
 		if holds {
 			survivors = append(survivors, r) // its log counts, even if an operator gives up its vote
+		}
+		if r.Disk.Removed {
+			continue
+		}
+		if !s.Learner {
+			voters++
 		}
 		switch {
 		case holds && !namedLost(o, s):
@@ -88,9 +98,18 @@ func newestHolder(o Observation) (newest cluster.Report) {
 	return newest
 }
 
-// compareLogs orders data as raft elects: by last term, then index.
+// compareLogs orders data as raft elects: by last term, then index. Of equals a
+// member comes before one that has been removed.
 func compareLogs(a, b cluster.Report) int {
-	return cmp.Or(cmp.Compare(a.Disk.Term, b.Disk.Term), cmp.Compare(a.Disk.Index, b.Disk.Index), cmp.Compare(b.Name, a.Name))
+	return cmp.Or(cmp.Compare(a.Disk.Term, b.Disk.Term), cmp.Compare(a.Disk.Index, b.Disk.Index),
+		cmp.Compare(standingOf(a), standingOf(b)), cmp.Compare(b.Name, a.Name))
+}
+
+func standingOf(r cluster.Report) int {
+	if r.Disk.Removed {
+		return 0
+	}
+	return 1
 }
 
 // holder is the answering node that holds the suspect's data of this epoch.

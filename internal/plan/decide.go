@@ -109,6 +109,11 @@ func resume(o Observation) Decision {
 	case sameCluster && k.Etcd.Term >= o.Disk.Term && !listed(k.Members, o.Disk.MemberID):
 		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, SetDataAside{"removed"})
 	}
+	if o.Disk.Removed {
+		// Nobody will follow it, and it may not help to elect anyone: census counts
+		// on that. Its log may yet be the newest that is left.
+		return recovery(o)
+	}
 	// A member that the others have removed while a quorum lived ends at once, and
 	// its log may yet be the newest that is left. One that never had an entry has
 	// been stopped to make room.

@@ -78,6 +78,7 @@ func mate(n string) axis {
 		empty(n),
 		holds(n, 1, 5, 99),
 		holds(n, 1, 6, 1),
+		says(n, func(r *cluster.Report) { r.Disk = diskOf(n, 1, 5, 100); r.Disk.Removed = true }),
 		and(empty(n), disowns(n, id(n)), says(n, func(r *cluster.Report) { r.Lost = 1 })),
 		leads(n, unpublished("a"), voter("b"), voter("c")),
 		leads(n, voters("b", "c")...),
@@ -98,7 +99,7 @@ var memory = []axis{
 // spaces are built anew for each caller: observations share nothing.
 func spaces() []space {
 	alone := space{name: "alone", base: func() Observation { return see() }, axes: []axis{
-		{"disk", []opt{asIs, unread, data(1), data(2), unstamped, elsewhere, spent("e1", "e2"), and(data(1), blank)}},
+		{"disk", []opt{asIs, unread, data(1), data(2), unstamped, elsewhere, spent("e1", "e2"), and(data(1), blank), and(data(1), removed("a"))}},
 		{"charter", []opt{asIs, unknownCharter, charter(1, "a", "b", "c"), charter(1, "b", "c"), and(charter(2, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1"})),
 			and(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: "a", Member: id("a")})), and(charter(1, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x77}))}},
 		{"mark", []opt{asIs, unknownMark, mark("disk-a"), mark("disk-x")}},

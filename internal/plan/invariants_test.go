@@ -130,8 +130,8 @@ func successionBreaks(o Observation, c cluster.Charter) string {
 			names = append(names, f.Name)
 		}
 	}
-	epoch, alive, kept := o.Ledger.Charter.Value().Epoch, 0, ""
-	var term, index uint64
+	epoch, alive, expelled, kept := o.Ledger.Charter.Value().Epoch, 0, 0, ""
+	var newest cluster.Disk
 	for _, n := range names {
 		holds, is := holdsItsData(o, n, epoch), isLost(o, n, listed, epoch)
 		if !holds && !is {
@@ -140,17 +140,21 @@ func successionBreaks(o Observation, c cluster.Charter) string {
 		if !holds {
 			continue
 		}
-		if !slices.Contains(o.Ledger.Verdict.Value().Lost, n) { // an operator gives up its vote, never its log
+		d := diskOfNode(o, n)
+		switch { // an operator gives up its vote, never its log; nor does a removal
+		case d.Removed:
+			expelled++
+		case !slices.Contains(o.Ledger.Verdict.Value().Lost, n):
 			alive++
 		}
-		if d := diskOfNode(o, n); d.Term > term || d.Term == term && d.Index > index {
-			term, index, kept = d.Term, d.Index, n
+		if d.Term > newest.Term || d.Term == newest.Term && (d.Index > newest.Index || d.Index == newest.Index && newest.Removed && !d.Removed) {
+			newest, kept = d, n
 		}
 	}
 	switch {
 	case len(names) == 0:
 		return "a next epoch of a cluster without members"
-	case alive >= len(names)/2+1:
+	case alive >= (len(names)-expelled)/2+1:
 		return "a next epoch while a quorum may come back"
 	case kept != "" && (c.Seed.Kind != cluster.SeedSurvivor || c.Seed.Survivor != kept):
 		return "a next epoch that forgets the newest data, of " + kept
@@ -217,6 +221,8 @@ func startBreaks(o Observation, s StartEtcd, before []Step) string {
 		return "a resume without data"
 	case s.State != "resume" && o.Disk.State != cluster.DiskEmpty:
 		return "a first start on a disk that is not empty"
+	case s.State == "resume" && o.Disk.Removed:
+		return "a member is started that knows of its removal"
 	case s.State == "resume" && o.Ledger.Charter.Known() && o.Disk.Stamp != nil && o.Disk.Epoch() < o.Ledger.Charter.Value().Epoch:
 		return "data of an epoch that is over is served"
 	case s.State != "resume" && (o.Self.Leaving || slices.Contains(o.Disk.Spent, s.Spends) || s.Spends == ""):
