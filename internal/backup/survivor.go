@@ -79,6 +79,9 @@ func (s Survivor) seed(ctx context.Context) error {
 	if err := etcd.ForceCommit(copied); err != nil {
 		return err
 	}
+	if err := etcd.RenewIdentity(copied); err != nil {
+		return err
+	}
 	disk := etcd.ReadDisk(s.Scratch, copied)
 	if disk.State != cluster.DiskData {
 		return fmt.Errorf("the copy is %q: %s", disk.State, disk.Detail)
