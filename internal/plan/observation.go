@@ -156,7 +156,7 @@ func (o Observation) peer() (cluster.Peer, bool) {
 // me is this node as the others see it, for counting itself among them.
 func (o Observation) me() cluster.Report {
 	c := Claim(o)
-	return cluster.Report{Cluster: o.Settings.Cluster, Name: o.Self.Name, PeerURL: o.Self.PeerURL, Disk: o.Disk, Local: o.Local,
+	return cluster.Report{Cluster: o.Settings.Cluster, Name: o.Self.Name, PeerURL: o.Self.PeerURL, Disk: o.Disk, Local: o.Local, Etcd: o.Etcd.Value(),
 		Lost: c.Lost, SeedFailed: c.SeedFailed, Disowns: c.Disowns, Moved: c.Moved, Leaving: o.Self.Leaving}
 }
 

@@ -49,6 +49,9 @@ func recovery(o Observation) Decision {
 	case len(survivors) > 0:
 		return survive(o, survivors)
 	}
+	if learners := strayLearners(o); len(learners) > 0 {
+		return survive(o, learners)
+	}
 	return reseed(o)
 }
 
@@ -129,6 +132,27 @@ func reseedAlone(o Observation, seed cluster.Seed) Decision {
 	c := newCharter(o, o.epoch()+1, []cluster.Founder{{Name: o.Self.Name, PeerURL: o.Self.PeerURL}}, seed,
 		"every disk of epoch "+itoa(o.epoch())+" is proven lost")
 	return do("recover", "every disk of the epoch is proven lost", []any{"seed: ", seed.Kind}, GrantCharter{c}, WriteCharter{c})
+}
+
+// strayLearners are the nodes that are in no member list, hold data of this
+// epoch, and only ever were learners: a keeper may die before it has listed one.
+// They elect nobody, so that once an operator says who is lost their data wins
+// over a backup. Beside any other stray they prove nothing.
+func strayLearners(o Observation) (learners []cluster.Report) {
+	lost := o.Ledger.Verdict.Value().Lost
+	if len(lost) == 0 {
+		return nil
+	}
+	for _, r := range o.answers() {
+		switch {
+		case slices.Contains(lost, r.Name) || r.Disk.State == cluster.DiskEmpty:
+		case !holdsLog(o, r.Disk) || !r.Etcd.Learner:
+			return nil
+		default:
+			learners = append(learners, r)
+		}
+	}
+	return learners
 }
 
 // strayHolder is a node that is not in the last member list, and yet holds data

@@ -81,24 +81,32 @@ func recoverFromABackupRows() map[string]row {
 	notReady := ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })
 	fromK1 := seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1"})
 	return map[string]row{
-		"all gone, a backup":                                  {fresh(), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"}, // trap 4
-		"all gone, one of three new machines":                 {fresh(silent("e"), silent("f")), "wait: not enough empty peers answer to found (1 of 3; without e f)"},
-		"all gone, two of three new machines":                 {fresh(silent("f")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e}"},
-		"all gone, no backup":                                 {fresh(noBackup), "refuse: every disk is lost and nothing can be restored: use `quorate recover --empty` (charter 1 exists)"}, // never an empty cluster over a charter
-		"all gone, no backup, an operator":                    {fresh(noBackup, orEmpty), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+e+f}"},
-		"all gone, a backup, an operator":                     {fresh(orEmpty), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
-		"all gone, the backups unread":                        {fresh(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "wait: every disk is lost, and the backups are unreadable"}, // trap 4
-		"all gone, the ready mark unread":                     {fresh(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "wait: the ready mark is unreadable"},
-		"one silent":                                          {fresh(peers("c", "d", "e", "f")), "wait: a silent member may hold the newest data (c)"},
-		"one holds data":                                      {fresh(holds("c", 1, 5, 9)), "wait: the survivor with the newest log founds the next epoch (c)"},
-		"the source is down":                                  {fresh(sourceDown), "wait: a quorum of the last members may come back (waiting for a b c)"},
-		"a mere list":                                         {fresh(listOnly), "wait: a quorum of the last members may come back (waiting for a b c)"},
-		"not in the source":                                   {fresh(peers("e", "f")), "wait: this machine is not in the peers source"},
-		"a stray holds data of the epoch":                     {fresh(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
-		"a stray holds data of an older epoch":                {fresh(charter(2, "a", "b", "c"), ready, holds("e", 1, 5, 9)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{3 backup d+f}"},
-		"a stray holds data of a newer epoch":                 {fresh(holds("e", 2, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
-		"a stray serves elsewhere":                            {fresh(says("e", func(r *cluster.Report) { r.Disk.State = cluster.DiskElsewhere })), "wait: a machine that is no known member holds data of this epoch (e)"},
-		"a stray that an operator counts as lost":             {fresh(holds("e", 1, 5, 9), lost("e")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+f}"},
+		"all gone, a backup":                      {fresh(), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"}, // trap 4
+		"all gone, one of three new machines":     {fresh(silent("e"), silent("f")), "wait: not enough empty peers answer to found (1 of 3; without e f)"},
+		"all gone, two of three new machines":     {fresh(silent("f")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e}"},
+		"all gone, no backup":                     {fresh(noBackup), "refuse: every disk is lost and nothing can be restored: use `quorate recover --empty` (charter 1 exists)"}, // never an empty cluster over a charter
+		"all gone, no backup, an operator":        {fresh(noBackup, orEmpty), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+e+f}"},
+		"all gone, a backup, an operator":         {fresh(orEmpty), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
+		"all gone, the backups unread":            {fresh(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "wait: every disk is lost, and the backups are unreadable"}, // trap 4
+		"all gone, the ready mark unread":         {fresh(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "wait: the ready mark is unreadable"},
+		"one silent":                              {fresh(peers("c", "d", "e", "f")), "wait: a silent member may hold the newest data (c)"},
+		"one holds data":                          {fresh(holds("c", 1, 5, 9)), "wait: the survivor with the newest log founds the next epoch (c)"},
+		"the source is down":                      {fresh(sourceDown), "wait: a quorum of the last members may come back (waiting for a b c)"},
+		"a mere list":                             {fresh(listOnly), "wait: a quorum of the last members may come back (waiting for a b c)"},
+		"not in the source":                       {fresh(peers("e", "f")), "wait: this machine is not in the peers source"},
+		"a stray holds data of the epoch":         {fresh(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray holds data of an older epoch":    {fresh(charter(2, "a", "b", "c"), ready, holds("e", 1, 5, 9)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{3 backup d+f}"},
+		"a stray holds data of a newer epoch":     {fresh(holds("e", 2, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray serves elsewhere":                {fresh(says("e", func(r *cluster.Report) { r.Disk.State = cluster.DiskElsewhere })), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray that an operator counts as lost": {fresh(holds("e", 1, 5, 9), lost("e")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+f}"},
+		// The story, by the simulator (seed 43443): an operator's entry for a learner was not in the store's list when its keeper died.
+		"a stray learner, an operator says who is lost":       {fresh(holds("e", 1, 5, 9), learns("e"), lost("a", "b", "c")), "wait: the survivor with the newest log founds the next epoch (e)"},
+		"a stray learner, says itself":                        {fresh(data(1), disk(func(d *cluster.Disk) { d.MemberID = id("d") }), leaderless, func(o *Observation) { e := o.Etcd.Value(); e.Learner = true; o.Etcd = cluster.Known(e) }, lost("a", "b", "c")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor d}"},
+		"a stray learner, nobody has said who is lost":        {fresh(holds("e", 1, 5, 9), learns("e")), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray learner, given up":                           {fresh(holds("e", 1, 5, 9), learns("e"), lost("a", "b", "c", "e")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+f}"},
+		"a stray learner of another epoch":                    {fresh(holds("e", 2, 5, 9), learns("e"), lost("a", "b", "c")), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray that may vote, an operator":                  {fresh(holds("e", 1, 5, 9), lost("a", "b", "c")), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray learner beside one that may vote":            {fresh(holds("e", 1, 5, 9), learns("e"), holds("f", 1, 5, 9), lost("a", "b", "c")), "wait: a machine that is no known member holds data of this epoch (e)"},
 		"a peer knows the next charter":                       {fresh(says("e", func(r *cluster.Report) { c := charterOf(2, "e"); r.Charter = &c })), "wait: a peer knows a charter that we have not read yet (e)"},
 		"the operator names a backup":                         {fresh(func(o *Observation) { o.Ledger.Verdict = cluster.Known(cluster.Verdict{Backup: "k0"}) }), "wait: the backup that the operator has named is not the one that was verified (k0)"},
 		"the named backup is verified":                        {fresh(func(o *Observation) { o.Ledger.Verdict = cluster.Known(cluster.Verdict{Backup: "k1"}) }), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
@@ -122,6 +130,11 @@ func recoverFromABackupRows() map[string]row {
 		"the size of the old charter":                         {fresh(size(0)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"a member's name lives on in a new machine":           {fresh(peers("a", "e", "f", "d"), empty("a")), "wait: a silent member may hold the newest data (a)"},
 	}
+}
+
+// learns has a node's etcd say that it is a learner.
+func learns(name string) opt {
+	return says(name, func(r *cluster.Report) { r.Etcd.Learner = true })
 }
 
 func sees(names ...string) func(*cluster.Report) {
