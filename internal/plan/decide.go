@@ -6,12 +6,15 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-// Decide says what this node does next, and why. The order of the cases is the
+// Decide says what this node does next, and why.
+func Decide(o Observation) Decision { return holdOwn(o, decide(o)) }
+
+// decide is Decide but for our own machine's hook. The order of the cases is the
 // safety argument: what is unread is not touched; data of an epoch that is over
 // is never served; what runs is left to run; data on disk comes before every
 // way to do without it; a living cluster is joined before anything is founded;
 // and founding comes last, behind a ledger that is proven empty.
-func Decide(o Observation) Decision {
+func decide(o Observation) Decision {
 	switch {
 	case o.Disk.State == cluster.DiskUnread:
 		return wait("the data directory is unread", o.Disk.Detail)

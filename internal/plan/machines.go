@@ -93,6 +93,32 @@ func tendMachines(o Observation, resting bool) (Decision, bool) {
 	return Decision{}, false
 }
 
+// holdOwn has a node hold its own machine, in a round in which it has nothing
+// else to do, while no keeper answers that would: when the hook of the one runs
+// out that has the newest log, the log is gone. A later keeper lets it go.
+func holdOwn(o Observation, d Decision) Decision {
+	p, _ := o.peer()
+	hold := HoldMachine{p.Name}
+	if len(d.Steps) == 0 && o.Settings.HasCloud && p.Held && p.State == cluster.Terminating && dataInForce(o) &&
+		!o.isKeeper() && !o.quorumAnswers() && !o.asked(hold, holdEvery) {
+		return do("hold", d.Reason, []any{"our machine ends, and no keeper answers"}, hold)
+	}
+	return d
+}
+
+// dataInForce says that our disk holds data of the epoch in force, as far as the
+// ledger tells, a removed member's too: its log may be the newest.
+func dataInForce(o Observation) bool {
+	s := o.Disk.Stamp
+	switch {
+	case o.Disk.State != cluster.DiskData:
+		return false
+	case s == nil:
+		return o.Ledger.Charter.Value().Seed.ClusterID == o.Disk.ClusterID
+	}
+	return s.Cluster == o.Settings.Cluster && s.Epoch >= o.epoch()
+}
+
 const awaitsReplacement = "a voter departs once its replacement votes"
 
 // departs says why a voter whose machine is about to end goes now: add before

@@ -344,9 +344,8 @@ func machineBreaks(o Observation, s Step) string {
 	}
 	switch s := s.(type) {
 	case HoldMachine:
-		if p, member, _ := peer(s.Name); !p.Held || !member && !isPaused(o) && o.Ledger.Lock.Known() {
-			return "a machine is held that nobody needs"
-		}
+		p, member, _ := peer(s.Name)
+		return holdBreaks(o, p, member)
 	case ReleaseMachine:
 		if p, member, _ := peer(s.Name); member || !p.Held || p.State != cluster.Terminating || !o.Members.Known() {
 			return "a machine is let go that is a member, or does not wait to go"

@@ -125,7 +125,7 @@ func specification() []table {
 	var out []table
 	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
 		recoverFromABackupRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), renewRows(),
-		neverRows(), removedRows(), holdRows(), departRows(), condemnRows(), announceRows()} {
+		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows()} {
 		out = append(out, table{rows, askDecide})
 	}
 	out = append(out, recordTables()...)
