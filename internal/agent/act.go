@@ -24,7 +24,7 @@ const (
 // act takes a decision's steps in their order. The first that fails ends the
 // round: the next one looks again, and what was half done is seen as it is.
 func (a *Agent) act(ctx context.Context, o plan.Observation, d plan.Decision) error {
-	a.log.Info(d.Reason, "decision", d.String(), "epoch", o.Ledger.Charter.Value().Epoch)
+	a.sayDecision(o, d)
 	for _, s := range d.Steps {
 		if s.Irreversible() {
 			if err := a.journal(ctx, o, d); err != nil {

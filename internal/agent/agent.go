@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,6 +107,7 @@ type Agent struct {
 	lastReason string
 	reasonAt   time.Time
 	lastErr    string
+	failing    string // the decision that failed last, and how: logged once
 	metrics    *metrics
 }
 
@@ -249,11 +251,32 @@ func (a *Agent) round(ctx context.Context, mayAct bool) (progress, failed bool) 
 	err := a.act(ctx, o, d)
 	if err != nil {
 		a.setError(err)
-		a.log.Warn("step failed", "reason", d.Reason, "error", err)
+		a.sayFailure(d, err)
 		return false, true
 	}
 	a.setError(nil)
+	a.failing = ""
 	return true, false
+}
+
+// sayFailure logs a step that has failed, unless the same decision has failed in
+// the same way just before: a new leader's etcd refuses a learner for seconds.
+func (a *Agent) sayFailure(d plan.Decision, err error) {
+	level, failing := slog.LevelWarn, d.String()+": "+err.Error()
+	if failing == a.failing {
+		level = slog.LevelDebug
+	}
+	a.failing = failing
+	a.log.Log(context.Background(), level, "step failed", "reason", d.Reason, "error", err)
+}
+
+// sayDecision logs what is about to be done, unless just that has failed before.
+func (a *Agent) sayDecision(o plan.Observation, d plan.Decision) {
+	level := slog.LevelInfo
+	if strings.HasPrefix(a.failing, d.String()+": ") {
+		level = slog.LevelDebug
+	}
+	a.log.Log(context.Background(), level, d.Reason, "decision", d.String(), "epoch", o.Ledger.Charter.Value().Epoch)
 }
 
 // setError keeps the last failed step in view until a step succeeds.
