@@ -110,6 +110,10 @@ func remoteError(base string, code int, raw []byte) error {
 	var e Error
 	if json.Unmarshal(raw, &e) != nil || e.Message == "" {
 		e.Message = http.StatusText(code)
+		// Go's own server says so in plain text that the asker should speak TLS.
+		if text := strings.TrimSpace(string(raw)); len(text) < 200 && !strings.ContainsAny(text, "<\n") {
+			e.Message += ": " + text
+		}
 	}
 	if code == http.StatusConflict {
 		return fmt.Errorf("agent %s: %w: %s", base, ErrRefused, strings.TrimPrefix(e.Message, "refused: "))

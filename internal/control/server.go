@@ -38,7 +38,8 @@ var ErrRefused = errors.New("refused")
 // maxBody bounds a request: a report of a large cluster is some tens of KiB.
 const maxBody = 1 << 20
 
-// Handler serves the agent API for n.
+// Handler serves the agent API for n. A web page that somebody's browser shows
+// cannot make it do anything: a cross-origin POST is refused, with 403.
 func Handler(n Agent) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/report", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Report(), nil) })
@@ -74,7 +75,11 @@ func Handler(n Agent) http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, errors.New("no such path: "+r.Method+" "+r.URL.Path))
 	})
-	return mux
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusForbidden, errors.New("a request from another site's page"))
+	}))
+	return guard.Handler(mux)
 }
 
 func post[Q, A any](do func(context.Context, Q) (A, error)) http.HandlerFunc {
