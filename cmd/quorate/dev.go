@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -33,15 +34,18 @@ type devDir struct {
 type devUp struct {
 	devDir
 	Size     int `help:"Voters wanted, and machines at the first start (default 3; when resuming, as before)."`
-	BasePort int `default:"2379" help:"Client port of the first node; its peer port is one above, its agent port one below, and each further node ten above."`
+	BasePort int `help:"Client port of the first node; its peer port is one above, its agent port one below, and each further node ten above (default 2379; when resuming, as before)."`
 }
 
-// Run supervises the agents until ctx ends.
+// Run supervises the agents until ctx ends, or the terminal or the reader of
+// what it prints goes away: nobody could stop the agents after that.
 func (c *devUp) Run(ctx context.Context, out io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
 	if c.Size < 0 {
 		return usage{fmt.Errorf("size: %d: want 1 or more (odd, to lose a minority)", c.Size)}
 	}
-	if c.BasePort < 2 || c.BasePort > 65000 {
+	if c.BasePort != 0 && (c.BasePort < 2 || c.BasePort > 65000) {
 		return usage{fmt.Errorf("base-port: %d: want 2 to 65000", c.BasePort)}
 	}
 	s, err := openDev(c.Dir, c.Size, c.BasePort)
@@ -53,6 +57,13 @@ func (c *devUp) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer release()
+	if c.BasePort != 0 && c.BasePort != s.BasePort {
+		return usage{fmt.Errorf("base-port: the cluster in %s keeps its ports, from %d on; another --dir makes another cluster", c.Dir, s.BasePort)}
+	}
+	s.endOrphans()
+	if err := s.portsFree(); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding our own program: %w", err)

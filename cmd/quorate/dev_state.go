@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,7 +37,8 @@ type devNode struct {
 
 func (s devState) peersFile() string { return filepath.Join(s.dir, "peers.yaml") }
 
-// openDev reads a dev cluster, or makes a new one. A size of 0 is not given.
+// openDev reads a dev cluster, or makes a new one. A size or a port of 0 is not
+// given.
 func openDev(dir string, size, basePort int) (devState, error) {
 	s, err := readDev(dir)
 	switch {
@@ -45,17 +47,18 @@ func openDev(dir string, size, basePort int) (devState, error) {
 		return s, s.save(dir)
 	case err == nil || !errors.Is(err, fs.ErrNotExist):
 		return s, err
-	case size == 0:
-		size = 3
 	}
-	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return s, usage{fmt.Errorf("dir: %w", err)}
-	}
-	s = devState{Size: size, BasePort: basePort, dir: dir}
-	for i := range size {
+	s = devState{Size: cmp.Or(size, 3), BasePort: cmp.Or(basePort, 2379), dir: dir}
+	for i := range s.Size {
 		if _, err := s.add("n" + strconv.Itoa(i+1)); err != nil {
 			return s, err
 		}
+	}
+	if err := s.portsFree(); err != nil { // before the ports are written down for good
+		return s, err
+	}
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return s, usage{fmt.Errorf("dir: %w", err)}
 	}
 	return s, s.save(dir)
 }
@@ -195,8 +198,7 @@ func (n devNode) killEtcd(dir string) (int, error) {
 
 // killAll kills the agent first, so that it starts no etcd again.
 func (n devNode) killAll(dir string) {
-	raw, _ := os.ReadFile(n.pidFile(dir))
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && pid > 1 && isQuorate(pid) {
+	if pid, runs := n.agent(dir); runs {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_, _ = n.killEtcd(dir) // it may not run

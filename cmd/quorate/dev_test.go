@@ -42,14 +42,26 @@ func (d *devRig) output() string {
 	return string(raw)
 }
 
-// ctrlC ends it as the terminal does, and wants exit code 0.
-func (d *devRig) ctrlC() {
+// end ends it as Ctrl-C or a closed terminal does, and wants exit code 0 and no
+// process left.
+func (d *devRig) end(sig os.Signal) {
 	d.t.Helper()
-	must(d.t, d.cmd.Process.Signal(os.Interrupt))
+	must(d.t, d.cmd.Process.Signal(sig))
 	if err := d.cmd.Wait(); err != nil {
-		d.t.Errorf("after Ctrl-C: %v\n%s", err, d.output())
+		d.t.Errorf("after %v: %v\n%s", sig, err, d.output())
 	}
 	d.cmd = nil
+	if pids, _ := exec.Command("pgrep", "-f", d.dir).Output(); len(pids) > 0 {
+		d.t.Errorf("after %v processes are left: %s", sig, pids)
+	}
+}
+
+// refused wants exit code 2 and these words of `quorate dev` with args.
+func (d *devRig) refused(want string, args ...string) {
+	d.t.Helper()
+	if _, errOut, code := d.quorate(append([]string{"dev"}, args...)...); code != 2 || !strings.Contains(errOut, want) {
+		d.t.Errorf("dev %v: exit code %d, %s", args, code, errOut)
+	}
 }
 
 // healthy waits for exactly these nodes, and gives their member ids.
@@ -108,8 +120,11 @@ func TestDev(t *testing.T) {
 	defer etcd.Close()
 	r.put(etcd, "hello", "world")
 
-	if _, errOut, code := r.quorate("dev", "--dir", d.dir, "--base-port", "24379"); code != 2 || !strings.Contains(errOut, "another `quorate dev` runs in") {
-		t.Errorf("a second dev: exit code %d, %s", code, errOut)
+	d.refused("another `quorate dev` runs in", "--dir", d.dir, "--base-port", "24379")
+	other := filepath.Join(r.dir, "other")
+	d.refused("base-port: the port of the agent of n2", "--dir", other, "--base-port", fmt.Sprint(devPort))
+	if _, err := os.Stat(other); err == nil {
+		t.Error("a cluster whose ports are taken has been written down")
 	}
 	if out := r.does("dev", "kill", "n1", "--dir", d.dir); !strings.Contains(out, "killed etcd of n1") {
 		t.Errorf("kill says %q", out)
@@ -128,19 +143,27 @@ func TestDev(t *testing.T) {
 	r.does("dev", "add", "n4", "--dir", d.dir)
 	d.healthy("n1", "n2", "n4")
 	for _, args := range [][]string{{"kill", "nobody"}, {"lose", "n3"}, {"wipe", "n3"}, {"add", "n1"}, {"add", "no/name"}} {
-		if _, errOut, code := r.quorate(append(append([]string{"dev"}, args...), "--dir", d.dir)...); code != 2 || !strings.Contains(errOut, "node: ") {
-			t.Errorf("dev %v: exit code %d, %s", args, code, errOut)
-		}
+		d.refused("node: ", append(args, "--dir", d.dir)...)
 	}
-	d.ctrlC()
+	d.end(os.Interrupt)
 	if out := d.output(); !strings.Contains(out, "the data stays in "+d.dir) {
 		t.Errorf("the end says nothing:\n%s", out)
 	}
-	if pids, _ := exec.Command("pgrep", "-f", d.dir).Output(); len(pids) > 0 {
-		t.Errorf("processes are left: %s", pids)
-	}
+	d.refused("base-port: the cluster in", "--dir", d.dir, "--base-port", "24379")
+
+	// One that was killed has left its agents, and the next takes their place.
 	d.up()
 	d.healthy("n1", "n2", "n4")
+	must(t, d.cmd.Process.Kill())
+	_ = d.cmd.Wait()
+	d.up()
+	d.eventually(60*time.Second, "the next one shows the cluster", func() error {
+		if !strings.Contains(d.output(), "cluster  healthy") {
+			return errors.New(d.output())
+		}
+		return nil
+	})
+	d.healthy("n1", "n2", "n4")
 	r.wantValue(etcd, "hello", "world")
-	d.ctrlC()
+	d.end(syscall.SIGHUP)
 }
