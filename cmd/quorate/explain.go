@@ -14,11 +14,12 @@ import (
 )
 
 // explainCmd looks at what `quorate run` would look at, and decides without
-// acting.
+// acting, or is print mode (print.go).
 type explainCmd struct {
 	config.Config
+	printFlags
 	Output string        `short:"o" enum:"text,json,env,dropin,flags" default:"text" help:"text, json, or for those who run etcd themselves: env, dropin (systemd) or flags."`
-	Look   time.Duration `default:"4s" help:"How long to look for answers of other agents and the store."`
+	Look   time.Duration `default:"4s" help:"How long to look for answers of other agents and the store; for those who run etcd themselves, how long a member must be silent to count as dead."`
 }
 
 func (c *explainCmd) problems(ctx context.Context) []error { return problemsOf(ctx, c.Config) }
@@ -27,6 +28,9 @@ func (c *explainCmd) Run(ctx context.Context, to streams) error {
 	w, err := wire(ctx, c.Config, to.err)
 	if err != nil {
 		return err
+	}
+	if c.prints(ctx, w) {
+		return c.print(ctx, w, to)
 	}
 	e, err := agent.Look(ctx, w.options, w.parts, c.Look)
 	if err != nil {
@@ -43,11 +47,7 @@ func (c *explainCmd) Run(ctx context.Context, to streams) error {
 	if !ok {
 		return fmt.Errorf("there is no etcd to configure now: %s", e.Line)
 	}
-	text, err := render(c.Output, etcd.Settings(w.parts.EtcdVer, w.options.Etcd, start))
-	if err == nil {
-		_, err = io.WriteString(to.out, text)
-	}
-	return err
+	return c.write(to.out, w, start)
 }
 
 // startOf is the start of etcd that the decision asks for, or that what runs

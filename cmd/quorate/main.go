@@ -31,6 +31,7 @@ type cli struct {
 	DNS       dnsCmd       `cmd:"" name:"dns" help:"The cluster's DNS records: compare, publish, wait for them."`
 	Discovery discoveryCmd `cmd:"" help:"Tokens of a discovery registry in another etcd."`
 	Etcd      etcdCmd      `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`
+	Elastic   elasticCmd   `cmd:"" name:"elastic-etcd" passthrough:"" help:"What elastic-etcd did, with its flags and variables: explain --register."`
 	Version   versionCmd   `cmd:"" help:"Print the versions of quorate and of the built-in etcd."`
 }
 
@@ -72,6 +73,12 @@ func dispatch(ctx context.Context, args []string, out, errOut io.Writer) error {
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
+	}
+	if isElastic(args) {
+		var err error
+		if args, err = fromElastic(args, os.LookupEnv); err != nil {
+			return usage{err}
+		}
 	}
 	parsed, err := parse(ctx, build, args)
 	switch {

@@ -59,8 +59,9 @@ var arrows = map[string][]string{
 	"internal/clustertest/moto":    {"internal/clustertest/pyvenv"},
 	"internal/agent": {"internal/cluster", "internal/plan", "internal/control", "internal/etcd", "internal/ledger", "internal/store",
 		"internal/backup", "internal/durable", "internal/tlsfiles", "internal/publish"},
+	"internal/printed": {"internal/cluster", "internal/plan", "internal/etcd", "internal/durable"},
 	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable",
-		"internal/etcd", "internal/firewall", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
+		"internal/etcd", "internal/firewall", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/printed", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
 		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles"},
 }
 

@@ -92,6 +92,15 @@ func (c *Client) AddLearner(ctx context.Context, peerURL string) (cluster.Member
 	return cluster.MemberID(r.Member.ID), members(r.Members), nil
 }
 
+// AddVoter adds a member that votes at once. An error may hide a success: look
+// at the list before trying again.
+func (c *Client) AddVoter(ctx context.Context, peerURL string) error {
+	return c.change(ctx, "adding voter "+peerURL, func(etcd *clientv3.Client) error {
+		_, err := etcd.MemberAdd(ctx, []string{peerURL})
+		return err
+	})
+}
+
 // Promote gives a learner its vote: ErrNotReady until it has caught up.
 func (c *Client) Promote(ctx context.Context, id cluster.MemberID) error {
 	return c.change(ctx, "promoting member "+id.String(), func(etcd *clientv3.Client) error {

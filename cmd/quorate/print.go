@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/peers"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/printed"
+)
+
+// printFlags are print mode's own: no agent runs anywhere, and before each start
+// of its etcd a machine asks how to start it.
+type printFlags struct {
+	Register bool          `group:"For those who run etcd themselves" help:"Make the decided change: register in the registry, add this node (as a learner), remove the entry of its lost disk or, by --join, dead members, tell etcd of a new address, promote this node's learner."`
+	AsVoter  bool          `group:"For those who run etcd themselves" help:"Add this node as a voter at once, so that nobody need promote it."`
+	Wait     time.Duration `group:"For those who run etcd themselves" placeholder:"TIME" help:"How long to wait until there is something to print, or a change can be made."`
+	Elastic  bool          `hidden:""`
+}
+
+// prints says that the machine's etcd is its owner's, and no agent's: then the
+// decision is print mode's.
+func (c *explainCmd) prints(ctx context.Context, w *wiring) bool {
+	if c.Register || c.AsVoter || c.Wait > 0 || c.Elastic {
+		return true
+	}
+	if c.Output == "text" || c.Output == "json" || w.cfg.Store != "" || etcd.ReadDisk(w.cfg.DataDir, w.cfg.EtcdDataDir).Stamp != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(w.cfg.Host, fmt.Sprint(w.cfg.AgentPort)))
+	if err == nil {
+		conn.Close()
+	}
+	return err != nil
+}
+
+func (c *explainCmd) print(ctx context.Context, w *wiring, to streams) error {
+	if c.Register && w.cfg.Store != "" {
+		return usage{errors.New("register: want no --store with it: a ledger is kept by agents, so let quorate run keep this node")}
+	}
+	if c.Wait < 0 || c.Look <= 0 {
+		return usage{errors.New("wait, look: want no negative time")}
+	}
+	node := c.node(w)
+	d, err := node.Run(ctx, c.Wait)
+	switch start, ok := printed.Start(d); {
+	case err != nil && d.Reason != "":
+		return fmt.Errorf("%s: %w", d, err)
+	case err != nil:
+		return err
+	case c.Output == "json":
+		return writeJSON(to.out, d)
+	case c.Output == "text":
+		_, err = fmt.Fprintln(to.out, d)
+		return err
+	case !ok:
+		return fmt.Errorf("there is no etcd to configure now: %s", d)
+	default:
+		return c.write(to.out, w, start)
+	}
+}
+
+func (c *explainCmd) node(w *wiring) *printed.Node {
+	size := w.options.Settings.Size
+	if w.options.Settings.AutoSize {
+		size = c.sourceSize(w)
+	}
+	self := cluster.Peer{Name: w.cfg.Name, Host: w.cfg.Host, PeerPort: w.cfg.PeerPort}
+	return &printed.Node{
+		Asked: plan.Print{Name: w.cfg.Name, PeerURL: self.PeerURL(w.parts.Secure.Peer), Scheme: w.parts.Secure.Peer, Join: w.cfg.Join,
+			Size: size, Register: c.Register, AsVoter: c.AsVoter, Token: tokenOf(w.cfg.Cluster, w.cfg.Peers)},
+		EtcdDir: w.cfg.EtcdDataDir, Dir: w.cfg.DataDir, Scheme: w.parts.Secure.Client, Look: c.Look,
+		Open:   func() (printed.Source, error) { return peers.Open(w.cfg.Peers, w.cfg.Ports()) },
+		Dial:   w.parts.Dial,
+		AtPeer: w.parts.AtPeer,
+	}
+}
+
+// sourceSize is what --size auto means; a source that does not answer leaves
+// the size open, and nothing is decided without the source.
+func (c *explainCmd) sourceSize(w *wiring) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	view, err := w.parts.Source.View(ctx)
+	if err != nil {
+		return 0
+	}
+	return view.Size
+}
+
+// tokenOf is the --initial-cluster-token of founders: the same on each, of other
+// groups another, and it tells nobody the registry's token.
+func tokenOf(name, source string) string {
+	u, err := url.Parse(source)
+	if base, _, _ := strings.Cut(source, "?"); err != nil && strings.Contains(source, "://") {
+		u, err = &url.URL{Scheme: "etcd", Path: base}, nil // a list of hosts is no URL
+	}
+	if err != nil || !slices.Contains([]string{"etcd", "http", "https"}, u.Scheme) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(path.Base(u.Path)))
+	return name + "-" + hex.EncodeToString(sum[:6])
+}
+
+// elasticSettings are those that elastic-etcd printed: who changes to quorate
+// has given etcd the others.
+var elasticSettings = []string{"name", "data-dir", "initial-advertise-peer-urls", "initial-cluster-state", "initial-cluster", "initial-cluster-token"}
+
+func (c *explainCmd) write(out io.Writer, w *wiring, start etcd.Start) error {
+	settings := etcd.Settings(w.parts.EtcdVer, w.options.Etcd, start)
+	if c.Elastic {
+		settings = slices.DeleteFunc(settings, func(s etcd.Setting) bool { return !slices.Contains(elasticSettings, s.Flag) })
+	}
+	text, err := render(c.Output, settings)
+	if err == nil {
+		_, err = io.WriteString(out, text)
+	}
+	return err
+}

@@ -1,0 +1,38 @@
+package discoveryurl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/quorate/quorate/internal/peers/registry"
+)
+
+// diskKey begins the marks of print mode: which disk last had a node's identity.
+// The service does not list keys that begin with an underscore.
+const diskKey = "/_quorate-disk-"
+
+// Mark is the mark of the node of that name and address; empty when there is none.
+func (s *Source) Mark(ctx context.Context, name, peerURL string) (string, error) {
+	a, err := s.ask(ctx, http.MethodGet, diskKey+registry.Of(name, peerURL).ID, "", nil)
+	switch {
+	case errors.Is(err, errNoToken): // the service's word for any key
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading this node's mark at the discovery URL at %s: %w", s.host, err)
+	case a.Node == nil:
+		return "", fmt.Errorf("reading this node's mark at the discovery URL at %s: an answer without a node", s.host)
+	}
+	return a.Node.Value, nil
+}
+
+// SetMark replaces that mark.
+func (s *Source) SetMark(ctx context.Context, name, peerURL, mark string) error {
+	_, err := s.ask(ctx, http.MethodPut, diskKey+registry.Of(name, peerURL).ID, "", url.Values{"value": {mark}})
+	if err != nil {
+		return fmt.Errorf("writing this node's mark to the discovery URL at %s: %w", s.host, err)
+	}
+	return nil
+}

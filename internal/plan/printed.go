@@ -1,0 +1,191 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Print is what a node sees that runs no agent: it asks before each start of
+// its own etcd, and starts that with what is printed. The zero value waits.
+type Print struct {
+	Name, PeerURL, Scheme string
+	Join                  cluster.JoinStrategy
+	Size                  int    // most members; 0: no upper limit
+	Register              bool   // the decided change may be made
+	AsVoter               bool   // a newcomer votes at once: nobody need promote it
+	Token                 string // --initial-cluster-token of a founder
+
+	Disk     cluster.Disk
+	Mark     Mark
+	View     cluster.Fact[cluster.View]
+	Registry bool // peers are there because they registered, and the view's size founds
+
+	Answers []PrintAnswer
+	// Members is the list that a quorum agreed on; unknown without one.
+	Members cluster.Fact[[]cluster.Member]
+	Vitals  map[cluster.MemberID]Vital
+}
+
+// PrintAnswer is one etcd that answers, by its client port or its peer port.
+type PrintAnswer struct {
+	At        string
+	ClusterID cluster.ClusterID
+	MemberID  cluster.MemberID // zero when only the peer port told
+	Members   []cluster.Member // as it sees them; may be old
+}
+
+// Vital is how a member seems to one that looks once.
+type Vital string
+
+// The vitals; the zero value is neither: it answers something, or was not asked
+// for long enough.
+const (
+	VitalHealthy Vital = "healthy" // it reaches a quorum; of a learner: it serves
+	VitalSilent  Vital = "silent"  // no port of its answered for the whole look
+)
+
+// Mark says which disk has last been given this node's identity.
+type Mark string
+
+// The marks; the zero value is unread.
+const (
+	MarkNone  Mark = "none"  // none yet
+	MarkOurs  Mark = "ours"  // the one that is here
+	MarkOther Mark = "other" // one that is lost
+)
+
+// The steps that only print mode knows.
+type (
+	// RegisterSelf puts this node into the registry that is its peers source.
+	RegisterSelf struct{ Name, PeerURL string }
+	// MarkDisk says, before a first start, that this disk has the node's identity.
+	MarkDisk struct{}
+	// AddVoter adds an entry that votes at once.
+	AddVoter struct{ Name, PeerURL string }
+)
+
+func (s RegisterSelf) String() string { return "RegisterSelf{" + s.Name + "}" }
+func (s MarkDisk) String() string     { return "MarkDisk{}" }
+func (s AddVoter) String() string     { return "AddVoter{" + s.Name + "}" }
+
+// Irreversible steps destroy or decide something that no later round can undo.
+func (s RegisterSelf) Irreversible() bool { return false }
+func (s MarkDisk) Irreversible() bool     { return false }
+func (s AddVoter) Irreversible() bool     { return false }
+
+// DecidePrint is the one decision of print mode. Its steps end with StartEtcd
+// when there is something to print; else one change is to be made, and all
+// looked at anew. Without leave to register, a change is a wait that names it.
+func DecidePrint(o Print) Decision {
+	d := o.decide()
+	if o.Register || !slices.ContainsFunc(d.Steps, func(s Step) bool { _, start := s.(StartEtcd); return !start }) {
+		return d
+	}
+	return wait(d.Reason, "with --register: ", strings.Join(d.StepNames(), ", "))
+}
+
+func (o Print) decide() Decision {
+	switch {
+	case o.Disk.State != cluster.DiskEmpty && o.Disk.State != cluster.DiskData:
+		return do("wait", "the data directory is unread", detailOf(o.Disk.Detail))
+	case o.torn():
+		return refuse("two clusters answer: end one of them")
+	case o.Disk.State == cluster.DiskData:
+		return o.resume()
+	case o.View.Unknown():
+		return wait("the peers source does not answer")
+	case o.Registry && !o.listed():
+		return do("register", "this node is not in the registry", nil, RegisterSelf{o.Name, o.PeerURL})
+	}
+	if d, no := o.outside(); no {
+		return d
+	}
+	switch {
+	case o.Members.Known():
+		return o.enter()
+	case len(o.Answers) > 0:
+		return o.late()
+	}
+	return o.found()
+}
+
+func detailOf(s string) []any {
+	if s == "" {
+		return nil
+	}
+	return []any{s}
+}
+
+func (o Print) torn() bool {
+	return slices.ContainsFunc(o.Answers, func(a PrintAnswer) bool { return a.ClusterID != o.Answers[0].ClusterID })
+}
+
+// resume keeps what the disk says, and tells the cluster of a new address first.
+func (o Print) resume() Decision {
+	if len(o.Answers) > 0 && o.Answers[0].ClusterID != o.Disk.ClusterID {
+		return refuse("the data is of another cluster than the one that answers: set the data directory aside", o.Disk.ClusterID, ", not ", o.Answers[0].ClusterID)
+	}
+	if o.Disk.Removed {
+		return refuse("this member has been removed from its cluster: set the data directory aside", "member ", o.Disk.MemberID)
+	}
+	resume := do("start", "the data is usable", nil, StartEtcd{State: "resume"})
+	if !o.Members.Known() {
+		return resume
+	}
+	own, in := cluster.ByID(o.Members.Value(), o.Disk.MemberID)
+	tenant, taken := o.entry()
+	switch {
+	case !in:
+		return refuse("this member has been removed from its cluster: set the data directory aside", "member ", o.Disk.MemberID)
+	case taken && tenant.ID != own.ID:
+		return refuse("another member has this node's address", tenant.Label())
+	case !taken:
+		return do("update", "the data's member has another address", []any{strings.Join(own.PeerURLs, ",")}, UpdateMember{own.ID, own.Label(), o.PeerURL})
+	case o.Registry && o.View.Known() && !o.listed() && o.Register:
+		return do("register", "this node is not in the registry", nil, RegisterSelf{o.Name, o.PeerURL})
+	case own.Learner && o.Register && o.Vitals[own.ID] == VitalHealthy:
+		return do("promote", "this node's etcd is a learner that serves", nil, PromoteLearner{own.ID, own.Label()})
+	}
+	return resume
+}
+
+// entry is the member at our address.
+func (o Print) entry() (cluster.Member, bool) {
+	for _, m := range o.Members.Value() {
+		if m.Listens(o.PeerURL) {
+			return m, true
+		}
+	}
+	return cluster.Member{}, false
+}
+
+func (o Print) peer() (cluster.Peer, bool) {
+	for _, p := range o.View.Value().Peers {
+		if p.PeerURL(o.Scheme) == o.PeerURL {
+			return p, true
+		}
+	}
+	return cluster.Peer{}, false
+}
+
+func (o Print) listed() bool {
+	p, in := o.peer()
+	return in && p.Name == o.Name
+}
+
+// outside says that the environment does not count this machine in. A source
+// that cannot prove who is out may lack a newcomer, though never a founder.
+func (o Print) outside() (Decision, bool) {
+	p, in := o.peer()
+	switch {
+	case !in && (o.View.Value().Authoritative || !o.Members.Known()):
+		return wait("this machine is not in the peers source"), true
+	case in && p.Name != o.Name:
+		return refuse("the peers source calls this machine by another name", p.Name, ", not ", o.Name), true
+	case in && !p.Alive():
+		return wait("this machine is being terminated"), true
+	}
+	return Decision{}, false
+}

@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// founders are the first of the source, as many as found. All nodes see the
+// same ones: the order is the registry's, or that of age and name.
+func (o Print) founders() ([]cluster.Peer, Decision, bool) {
+	v := o.View.Value()
+	size := o.Size
+	if o.Registry || size <= 0 {
+		size = v.Size
+	}
+	peers := slices.DeleteFunc(slices.Clone(v.Peers), func(p cluster.Peer) bool { return !p.Alive() })
+	switch {
+	case size <= 0:
+		return nil, refuse("founding needs a size: give --size, or a peers source that knows it"), false
+	case len(peers) < size:
+		return nil, wait("the peers source is not complete yet", len(peers), " of ", size), false
+	}
+	peers = peers[:size]
+	if !slices.ContainsFunc(peers, func(p cluster.Peer) bool { return p.Name == o.Name }) {
+		return nil, wait("this node is no founder, and no member answers", "the founders are ", len(peers)), false
+	}
+	return peers, Decision{}, true
+}
+
+func (o Print) foundersText(peers []cluster.Peer) string {
+	var parts []string
+	for _, p := range peers {
+		parts = append(parts, p.Name+"="+p.PeerURL(o.Scheme))
+	}
+	return strings.Join(parts, ",")
+}
+
+// found is reached when no etcd of any peer answers.
+func (o Print) found() Decision {
+	peers, d, ok := o.founders()
+	switch {
+	case !ok:
+		return d
+	case o.Mark == "":
+		return wait("which disk has this node's identity is unread")
+	case o.Mark == MarkOther:
+		return refuse("this node has been started before, on a disk that is lost, and no member answers: start the others")
+	}
+	return o.begin("found", "the peers source is complete, and nobody answers", "new", o.foundersText(peers))
+}
+
+// late is a founder whose fellows have started and wait for it, or a newcomer to
+// a cluster without a quorum.
+func (o Print) late() Decision {
+	peers, _, ok := o.founders()
+	waits := ok && slices.ContainsFunc(o.Answers, func(a PrintAnswer) bool {
+		if len(a.Members) != len(peers) {
+			return false
+		}
+		for _, p := range peers {
+			at := slices.IndexFunc(a.Members, func(m cluster.Member) bool { return m.Name == p.Name && m.Listens(p.PeerURL(o.Scheme)) })
+			if at < 0 || p.Name == o.Name && published(a.Members[at]) {
+				return false
+			}
+		}
+		return true
+	})
+	if !waits || o.Mark != MarkNone && o.Mark != MarkOurs {
+		return wait("an etcd answers, and no quorum does", o.Answers[0].At)
+	}
+	return o.begin("found", "the other founders wait for this one", "new", o.foundersText(peers))
+}
+
+// begin is a first start on this disk, marked where the mark may be written.
+func (o Print) begin(verb, reason, state, initial string) Decision {
+	start := StartEtcd{State: state, Initial: initial}
+	if state == "new" {
+		start.Token = o.Token
+	}
+	if !o.Register && !o.Registry || state == "existing" && o.Mark == MarkNone && !o.Register {
+		return do(verb, reason, nil, start)
+	}
+	return do(verb, reason, nil, append(o.marking(), start)...)
+}
+
+func (o Print) marking() []Step {
+	if o.Mark == MarkOurs {
+		return nil
+	}
+	return []Step{MarkDisk{}}
+}

@@ -1,0 +1,165 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// printing is node a, its disk empty, in a registry of a, b and c that found,
+// with leave to register; nobody answers.
+func printing(options ...func(*Print)) Print {
+	o := Print{Name: "a", PeerURL: at("a"), Scheme: "http", Join: cluster.JoinReplace, Size: 3, Register: true, Token: "t",
+		Disk: cluster.Disk{State: cluster.DiskEmpty}, Mark: MarkNone, Registry: true, Vitals: map[cluster.MemberID]Vital{}}
+	registered(3, "a", "b", "c")(&o)
+	for _, set := range options {
+		set(&o)
+	}
+	return o
+}
+
+func registered(size int, names ...string) func(*Print) {
+	return func(o *Print) {
+		v := cluster.View{Size: size}
+		for _, n := range names {
+			v.Peers = append(v.Peers, machine(n))
+		}
+		o.View = cluster.Known(v)
+	}
+}
+
+// quorum answers with these members; those named are healthy, others unwell.
+func quorum(members []cluster.Member, healthy ...string) func(*Print) {
+	return func(o *Print) {
+		o.Answers = []PrintAnswer{{At: "x", ClusterID: 7, Members: members}}
+		o.Members = cluster.Known(members)
+		for _, n := range healthy {
+			o.Vitals[id(n)] = VitalHealthy
+		}
+	}
+}
+
+func mute(names ...string) func(*Print) {
+	return func(o *Print) {
+		for _, n := range names {
+			o.Vitals[id(n)] = VitalSilent
+		}
+	}
+}
+
+func marked(m Mark) func(*Print)                     { return func(o *Print) { o.Mark = m } }
+func byStrategy(j cluster.JoinStrategy) func(*Print) { return func(o *Print) { o.Join = j } }
+func most(n int) func(*Print)                        { return func(o *Print) { o.Size = n } }
+func justAsks(o *Print)                              { o.Register = false }
+func asVoter(o *Print)                               { o.AsVoter = true }
+func aList(o *Print)                                 { o.Registry = false }
+func named(name string) func(*Print)                 { return func(o *Print) { o.Name, o.PeerURL = name, at(name) } }
+func onData(o *Print) {
+	o.Disk = cluster.Disk{State: cluster.DiskData, ClusterID: 7, MemberID: id("a")}
+}
+func plus(a []cluster.Member, b ...cluster.Member) []cluster.Member { return slices.Concat(a, b) }
+func answers(clusters ...cluster.ClusterID) func(*Print) {
+	return func(o *Print) {
+		for _, c := range clusters {
+			o.Answers = append(o.Answers, PrintAnswer{At: "x", ClusterID: c})
+		}
+	}
+}
+
+// fellow is a founder that has started and waits: it lists these, without a quorum.
+func fellow(members ...cluster.Member) func(*Print) {
+	return func(o *Print) { o.Answers = []PrintAnswer{{At: "x", ClusterID: 7, Members: members}} }
+}
+
+func TestDecidePrint(t *testing.T) {
+	tests := map[string]struct {
+		see  Print
+		want string
+	}{
+		"nothing is known":              {Print{}, "wait: the data directory is unread"},
+		"the source is down":            {printing(func(o *Print) { o.View = cluster.Unknown[cluster.View]() }), "wait: the peers source does not answer"},
+		"two clusters":                  {printing(answers(7, 8)), "refuse: two clusters answer: end one of them"},
+		"not registered":                {printing(registered(3, "b", "c")), "register: this node is not in the registry: RegisterSelf{a}"},
+		"not registered, only asks":     {printing(registered(3, "b", "c"), justAsks), "wait: this node is not in the registry (with --register: RegisterSelf{a})"},
+		"registered by another address": {printing(func(o *Print) { o.PeerURL = at("z") }), "register: this node is not in the registry: RegisterSelf{a}"},
+
+		"founds":                                {printing(), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"founds again: it has not started":      {printing(marked(MarkOurs)), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
+		"would found":                           {printing(justAsks), "wait: the peers source is complete, and nobody answers (with --register: MarkDisk{}, StartEtcd{new})"},
+		"founds from a list, without leave":     {printing(aList, justAsks), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
+		"a lost disk never founds":              {printing(marked(MarkOther)), "refuse: this node has been started before, on a disk that is lost, and no member answers: start the others"}, // trap 2
+		"a mark unread founds nothing":          {printing(marked("")), "wait: which disk has this node's identity is unread"},
+		"the source is not complete":            {printing(registered(3, "a", "b")), "wait: the peers source is not complete yet (2 of 3)"}, // trap 1
+		"the size of the registry founds":       {printing(most(5)), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"no size at all":                        {printing(aList, most(0), registered(0, "a")), "refuse: founding needs a size: give --size, or a peers source that knows it"},
+		"the fourth waits for the founders":     {printing(registered(3, "b", "c", "d", "a")), "wait: this node is no founder, and no member answers (the founders are 3)"},
+		"a list that lacks this node":           {printing(aList, registered(3, "b", "c", "d")), "wait: this machine is not in the peers source"},
+		"a list that names this node otherwise": {printing(aList, func(o *Print) { o.Name = "z" }), "refuse: the peers source calls this machine by another name (a, not z)"},
+		"late, the others wait":                 {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
+		"late, on a lost disk":                  {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c")), marked(MarkOther)), "wait: an etcd answers, and no quorum does (x)"},
+		"late, but it has run: lost":            {printing(fellow(voters("a", "b", "c")...)), "wait: an etcd answers, and no quorum does (x)"}, // ETCD-FACTS 6.4
+		"a cluster without a quorum, of others": {printing(fellow(voters("b", "c", "d")...)), "wait: an etcd answers, and no quorum does (x)"},
+		"late, a quorum of the others serves":   {printing(quorum(plus(voters("b", "c"), unpublished("a")), "b", "c")), "join: an entry awaits this node: MarkDisk{}, StartEtcd{existing}"},
+
+		"resumes":                        {printing(onData), "start: the data is usable: StartEtcd{resume}"},
+		"resumes without the source":     {printing(onData, func(o *Print) { o.View = cluster.Unknown[cluster.View]() }), "start: the data is usable: StartEtcd{resume}"},
+		"resumes without a quorum":       {printing(onData, answers(7)), "start: the data is usable: StartEtcd{resume}"},
+		"resumes in its cluster":         {printing(onData, quorum(voters("a", "b", "c"), "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+		"the data is of another cluster": {printing(onData, answers(8)), "refuse: the data is of another cluster than the one that answers: set the data directory aside (7, not 8)"},
+		"removed meanwhile":              {printing(onData, quorum(voters("b", "c"), "b", "c")), "refuse: this member has been removed from its cluster: set the data directory aside (member a)"},
+		"moved":                          {printing(onData, func(o *Print) { o.PeerURL = at("z") }, quorum(voters("a", "b", "c"), "b", "c")), "update: the data's member has another address (http://a:2380): UpdateMember{a http://z:2380}"}, // trap 15
+		"moved, only asks":               {printing(onData, justAsks, func(o *Print) { o.PeerURL = at("z") }, quorum(voters("a", "b", "c"), "b", "c")), "wait: the data's member has another address (with --register: UpdateMember{a http://z:2380})"},
+		"moved to a member's address":    {printing(onData, func(o *Print) { o.PeerURL = at("b") }, quorum(voters("a", "b", "c"), "b", "c")), "refuse: another member has this node's address (b)"},
+		"its learner serves":             {printing(onData, quorum(plus(voters("b", "c"), learner("a")), "a", "b", "c")), "promote: this node's etcd is a learner that serves: PromoteLearner{a}"},
+		"its learner has yet to start":   {printing(onData, quorum(plus(voters("b", "c"), learner("a")), "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+
+		"joins as a learner":              {printing(quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
+		"joins as a voter":                {printing(asVoter, quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
+		"would join":                      {printing(justAsks, quorum(voters("b", "c"), "b", "c")), "wait: there is room for this node (with --register: MarkDisk{}, AddLearner{a})"},
+		"its own entry awaits it":         {printing(marked(MarkOurs), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "join: an entry awaits this node: StartEtcd{existing}"},
+		"its own entry, prepared":         {printing(justAsks, byStrategy(cluster.JoinPrepared), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "join: an entry awaits this node: StartEtcd{existing}"},
+		"no entry is prepared":            {printing(byStrategy(cluster.JoinPrepared), quorum(voters("b", "c"), "b", "c")), "wait: no entry has been prepared for this node (strategy prepared)"},
+		"wiped: its entry goes":           {printing(quorum(voters("a", "b", "c"), "b", "c")), "join: the entry of a lost disk goes first (a): RemoveMember{a}"}, // trap 5
+		"wiped before it said its name":   {printing(marked(MarkOther), quorum(plus(voters("b", "c"), unpublished("a")), "b", "c")), "join: the entry of a lost disk goes first (a): RemoveMember{a}"},
+		"wiped, and another is down":      {printing(quorum(voters("a", "b", "c", "d"), "b", "c")), "join: the entry of a lost disk goes first (a): RemoveMember{a}"},
+		"wiped, and too many are down":    {printing(quorum(voters("a", "b", "c", "d", "e"), "b", "c")), "wait: the entry of a lost disk must go, but the rest would not be a quorum (a)"},
+		"wiped, prepared":                 {printing(byStrategy(cluster.JoinPrepared), quorum(voters("a", "b", "c"), "b", "c")), "refuse: the entry of a lost disk has this node's address: remove it and add a new one (a)"},
+		"empty, and a member serves here": {printing(quorum(voters("a", "b", "c"), "a", "b", "c")), "refuse: a member serves at this node's address, and the data directory is empty (a)"},
+
+		"full":                                 {printing(quorum(voters("b", "c", "d"), "b", "c", "d")), "wait: the cluster is full (3 members of 3)"},
+		"no upper limit":                       {printing(most(0), quorum(voters("b", "c", "d"), "b", "c", "d")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
+		"full, add never removes":              {printing(byStrategy(cluster.JoinAdd), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"full, replaces the dead":              {printing(quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"full, unwell is not dead":             {printing(quorum(voters("b", "c", "d"), "b", "c")), "wait: the cluster is full (3 members of 3)"},
+		"room, replace removes none":           {printing(most(5), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: etcd adds none while too few voters are healthy (2 of 3)"},
+		"overfull, one removal makes no room":  {printing(quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d", "e"), mute("f")), "wait: the cluster is full (5 members of 3)"},
+		"prune removes with room":              {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"prune removes the first of two":       {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d"), mute("e", "f")), "join: a dead member goes first (e): RemoveMember{e}"}, // trap 14
+		"prune minds the quorum":               {printing(byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e"), "b"), mute("c", "d", "e")), "wait: a dead member would go, but the rest would not be a quorum (c)"},
+		"prune takes a dead learner too":       {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), learner("d")), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"another joiner's learner stays":       {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(learner("d"))), "b", "c"), mute("d")), "wait: another learner is joining (http://d:2380)"}, // trap 6
+		"another joiner's voter stays":         {printing(asVoter, byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(voter("d"))), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"a founder that has not started stays": {printing(quorum(plus(voters("b", "c"), unpublished("d")), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"a lone voter grows":                   {printing(asVoter, quorum(voters("b"), "b")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
+		"a list that lacks the newcomer":       {printing(aList, registered(3, "b", "c"), quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
+		"a file that lacks the newcomer":       {printing(aList, registered(3, "b", "c"), func(o *Print) { v := o.View.Value(); v.Authoritative = true; o.View = cluster.Known(v) }, quorum(voters("b", "c"), "b", "c")), "wait: this machine is not in the peers source"},
+	}
+	for _, name := range slices.Sorted(maps.Keys(tests)) {
+		if got := DecidePrint(tests[name].see).String(); got != tests[name].want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, tests[name].want)
+		}
+	}
+}
+
+// TestPrintFoundersAgree: whoever asks, in whatever state, prints the same list.
+func TestPrintFoundersAgree(t *testing.T) {
+	want := "a=http://a:2380,b=http://b:2380,c=http://c:2380"
+	for _, name := range []string{"a", "b", "c"} {
+		steps := DecidePrint(printing(named(name), registered(3, "a", "b", "c", "d"), marked(MarkOurs))).Steps
+		if len(steps) != 1 || steps[0].(StartEtcd).Initial != want || steps[0].(StartEtcd).Token != "t" {
+			t.Errorf("%s prints %+v", name, steps)
+		}
+	}
+}
