@@ -82,8 +82,8 @@ func (t *devTable) lines(out io.Writer, s devState, st control.Status) {
 			fmt.Fprintf(out, "%s %s\n", time.Now().Format("15:04:05.0"), text)
 		}
 	}
-	for _, n := range st.Nodes {
-		say(n.Name, fmt.Sprintf("%-8s %-8s %-9s %s", n.Name, n.Role, n.Health, n.Doing))
+	for _, n := range st.Nodes { // a wiped node is there twice: its old member, and the newcomer
+		say(n.Name+" "+n.MemberID.String(), fmt.Sprintf("%-8s %-8s %-9s %s", n.Name, n.Role, n.Health, n.Doing))
 	}
 	say("", strings.TrimSuffix(fmt.Sprintf("cluster  %s: %s", st.State, st.Reason), ": "))
 	if st.State == control.Healthy && !t.pasted {

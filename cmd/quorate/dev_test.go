@@ -167,3 +167,18 @@ func TestDev(t *testing.T) {
 	r.wantValue(etcd, "hello", "world")
 	d.end(syscall.SIGHUP)
 }
+
+// TestDevLinesTwins: a wiped node whose old member is not removed yet is there
+// twice, and is told of once.
+func TestDevLinesTwins(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	var table devTable
+	twins := control.Status{State: control.NoQuorum, Nodes: []control.Node{{Name: "n3", Role: "voter", Health: "silent", MemberID: 7}, {Name: "n3", Role: "spare", Health: "idle"}}}
+	for range 3 {
+		table.lines(&out, devState{}, twins)
+	}
+	if n := strings.Count(out.String(), "n3"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, out.String())
+	}
+}
