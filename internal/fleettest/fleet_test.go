@@ -27,6 +27,7 @@ type fleet struct {
 	whole  testing.TB
 	dir    string
 	moto   string // endpoint
+	cidr   string // of its first region
 	proxy  *awsproxy.Proxy
 	clouds map[string]*cloud // by region
 	stacks map[string]made   // likewise
@@ -36,15 +37,17 @@ type fleet struct {
 	mu        sync.Mutex
 	machines  map[string]*machine // that run, by instance id
 	everyone  []*machine          // those that are gone too
-	condemned map[string]bool
+	condemned map[string]time.Time
 	*witness
 }
 
 // newFleet starts moto and the proxy: a cloud without machines.
-func newFleet(t testing.TB) *fleet {
+func newFleet(t testing.TB, cidr string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, whole: t, dir: t.TempDir(), moto: moto.Start(t), clouds: map[string]*cloud{}, stacks: map[string]made{},
-		machines: map[string]*machine{}, condemned: map[string]bool{}, witness: newWitness(t)}
+	t.Setenv("AWS_PROFILE", "")
+	os.Unsetenv("AWS_PROFILE") // an earlier fleet's moto has set an empty one, which this one's does not understand
+	f := &fleet{t: t, whole: t, dir: t.TempDir(), moto: moto.Start(t), cidr: cidr, clouds: map[string]*cloud{}, stacks: map[string]made{},
+		machines: map[string]*machine{}, condemned: map[string]time.Time{}, witness: newWitness(t)}
 	f.proxy = awsproxy.New(t, f.moto)
 	f.proxy.OnTerminated(f.onTerminated)
 	ctx, quit := context.WithCancel(context.Background())
@@ -103,7 +106,7 @@ func (f *fleet) every(ctx context.Context, pause time.Duration, work func(contex
 
 // reconcile makes machines of the instances that run, and ends those of the
 // instances that do not any more. It also does what Auto Scaling does to an
-// instance that was set unhealthy: moto leaves it.
+// instance that was set unhealthy, and not at once: moto leaves it.
 func (f *fleet) reconcile(ctx context.Context) {
 	f.mu.Lock()
 	var clouds []*cloud
@@ -124,13 +127,20 @@ func (f *fleet) reconcile(ctx context.Context) {
 			return
 		}
 		for _, id := range unhealthy {
-			if !f.condemned[id] {
-				f.condemned[id] = true
+			switch since, known := f.condemned[id]; {
+			case !known:
+				f.condemned[id] = time.Now()
+			case !since.IsZero() && time.Since(since) > replaceAfter:
+				f.condemned[id] = time.Time{}
 				f.proxy.Terminate(c.region, id, false)
 			}
 		}
 	}
 }
+
+// replaceAfter is how long Auto Scaling takes to act on an instance's health: time
+// enough to condemn it again and again.
+const replaceAfter = 4 * time.Second
 
 func (f *fleet) complain(ctx context.Context, err error) {
 	if ctx.Err() == nil {

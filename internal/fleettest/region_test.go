@@ -26,7 +26,7 @@ func testOneRegion(t *testing.T) {
 	f.scenario(t, "terminate the leader", 3, func() { f.terminates(f.leader()) })
 	f.scenario(t, "an instance dies without a hook", 3, f.dies)
 	f.scenario(t, "a newcomer is held until it votes", 3, f.holdsNewcomer)
-	f.scenario(t, "the APIs are throttled, break, and answer nothing", 3, f.outlastsFaults)
+	f.scenario(t, "the APIs break, deny, and answer nothing", 3, f.outlastsFaults)
 	f.scenario(t, "a bad disk is condemned once", 3, f.condemnsOnce)
 	f.scenario(t, "strange messages", 3, f.ignoresStrangeMessages)
 	f.scenario(t, "the queue is down", 3, f.needsNoQueue)
@@ -42,14 +42,21 @@ func testOneRegion(t *testing.T) {
 		t.Errorf("epochs %v: want the first alone, whatever was replaced", got)
 	}
 	f.scenario(t, "all die at once", 3, f.allDie)
+	f.scenario(t, "the APIs are throttled for a minute", 3, func() {
+		f.outlastsMinute(func() { f.t.(*testing.T).Run("two regions", testTwoRegions) })
+	})
+	f.scenario(t, "from one region to two", 5, f.migrates)
+	if got := f.epochs(); !slices.Equal(got, []uint64{1, 2}) {
+		t.Errorf("epochs %v: want the second still, for two regions too", got)
+	}
 }
 
 // oneRegion is a fleet of three that has formed.
 func oneRegion(t testing.TB) *fleet {
 	t.Helper()
-	f := newFleet(t)
+	f := newFleet(t, networks[0])
 	c := f.region(home)
-	made := c.deploy(params(3, network), "", c.zone(zone), nil)
+	made := c.deploy(params(3, f.cidr), "", c.zone(zone), nil)
 	made.args = hurried(made.args)
 	f.deploy(home, made)
 	f.voters(90*time.Second, 3)
@@ -188,7 +195,7 @@ func (f *fleet) asked(action string, n int) {
 // outlastsFaults: whatever the APIs say, nothing proves that a machine is gone.
 func (f *fleet) outlastsFaults() {
 	began := f.settled()
-	for _, fault := range []awsproxy.Fault{awsproxy.Throttled, awsproxy.Broken, awsproxy.Denied, awsproxy.Empty} {
+	for _, fault := range []awsproxy.Fault{awsproxy.Broken, awsproxy.Denied, awsproxy.Empty} {
 		f.proxy.Inject("autoscaling:*", fault)
 		f.proxy.Inject("ec2:*", fault)
 		f.polls(2)
@@ -199,6 +206,42 @@ func (f *fleet) outlastsFaults() {
 		f.t.Errorf("the members changed: %s", tell(lists))
 	}
 	f.polls(2)
+}
+
+// outlastsMinute: for a minute no API but the store's does more than throttle.
+// Etcd serves on, nobody comes or goes, and a machine that its group ends in that
+// minute is dealt with when it is over. Meanwhile something else may happen.
+func (f *fleet) outlastsMinute(meanwhile func()) {
+	began, m := f.settled(), f.follower()
+	f.writer.mark()
+	for _, service := range []string{"autoscaling", "ec2", "sqs", "cloudformation", "route53", "monitoring"} {
+		f.proxy.Inject(service+":*", awsproxy.Throttled)
+	}
+	throttled := time.Now()
+	f.proxy.Terminate(home, m.id, false)
+	meanwhile()
+	eventually(f.t, 70*time.Second, "a minute has passed", func() error {
+		if left := time.Minute - time.Since(throttled); left > 0 {
+			return fmt.Errorf("%s are left", left)
+		}
+		return nil
+	})
+	f.polls(1)
+	f.writer.flows(f.t)
+	if g := f.writer.longest(); g.long > 10*time.Second {
+		f.t.Errorf("for %s no write was acknowledged: %v", g.long, g.why)
+	}
+	if lists := f.since(began); len(lists) != 1 {
+		f.t.Errorf("the members changed: %s", tell(lists))
+	}
+	if s := f.proxy.State(m.id); s != "Terminating:Wait" {
+		f.t.Errorf("the machine that ends is %q", s)
+	}
+	f.proxy.Heal()
+	f.gone(m)
+	f.voters(time.Minute, 3)
+	f.neverBelow(3, began)
+	f.inService()
 }
 
 // condemnsOnce: an etcd that will not stay up on its disk has its machine

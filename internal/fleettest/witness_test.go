@@ -13,7 +13,7 @@ import (
 )
 
 // witness sees everything that must never be: two clusters in one epoch, a
-// machine that goes while it is still a member, two voters removed at once.
+// machine that goes while it is still a member, fewer voters than promised.
 type witness struct {
 	t testing.TB
 
@@ -150,21 +150,15 @@ func (w *witness) since(t time.Time) (lists []list) {
 	return lists
 }
 
-// neverBelow holds that since then there were never fewer than n voters, and
-// that never two went at once.
+// neverBelow holds that since then there were never fewer than n voters. That
+// two go at once raft itself does not allow, and what is seen now and then could
+// not tell.
 func (f *fleet) neverBelow(n int, since time.Time) {
 	f.t.Helper()
 	lists := f.since(since)
-	for i, l := range lists {
+	for _, l := range lists {
 		if len(l.voters) < n {
 			f.t.Errorf("fewer than %d voters: %s", n, tell(lists))
-		}
-		if i == 0 {
-			continue
-		}
-		gone := slices.DeleteFunc(slices.Clone(lists[i-1].voters), func(v string) bool { return slices.Contains(l.voters, v) })
-		if len(gone) > 1 {
-			f.t.Errorf("two voters went at once: %s", tell(lists))
 		}
 	}
 }
