@@ -57,14 +57,22 @@ func TestPortsInUse(t *testing.T) {
 		must(t, err)
 		defer ln.Close()
 	}
-	_, errOut, code := r.quorate(append([]string{"run"}, a.args("--health-port=2377")...)...)
-	for _, want := range []string{"agent-port: ", "health-port: ", "client-port: ", "peer-port: ", "address already in use"} {
-		if !strings.Contains(errOut, want) {
-			t.Errorf("lacks %q: %s", want, errOut)
+	ports := []string{"agent-port: ", "health-port: ", "client-port: ", "peer-port: ", "address already in use"}
+	for _, more := range []struct{ flags, says []string }{
+		{nil, nil},
+		{[]string{"--log-level=loud", "--size=-1"}, []string{"log-level: ", "size: "}},
+		{[]string{"--nosuch", "--log-level=loud"}, []string{"unknown flag --nosuch", "log-level: "}},
+		{[]string{"--data-dir=/proc/nope"}, []string{"data-dir: /proc is not writable"}},
+	} {
+		_, errOut, code := r.quorate(append([]string{"run"}, a.args(append(more.flags, "--health-port=2377")...)...)...)
+		for _, want := range append(more.says, ports...) {
+			if !strings.Contains(errOut, want) || strings.Count(errOut, "agent-port: ") != 1 {
+				t.Errorf("%v: lacks %q, or says it twice: %s", more.flags, want, errOut)
+			}
 		}
-	}
-	if _, err := os.Stat(a.dataDir()); code != 2 || !os.IsNotExist(err) {
-		t.Errorf("exit code %d, data directory: %v", code, err)
+		if _, err := os.Stat(a.dataDir()); code != 2 || !os.IsNotExist(err) {
+			t.Errorf("exit code %d, data directory: %v", code, err)
+		}
 	}
 }
 

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"strconv"
 
 	"github.com/quorate/quorate/internal/agent"
 	"github.com/quorate/quorate/internal/config"
@@ -15,12 +12,14 @@ type runCmd struct {
 	config.Config
 }
 
-func (c *runCmd) problems(ctx context.Context) []error { return problemsOf(ctx, c.Config) }
+func (c *runCmd) problems(ctx context.Context) []error {
+	return append(problemsOf(ctx, c.Config), portsTaken(ctx, c.Config)...)
+}
 
 func (c *runCmd) Run(ctx context.Context, to streams) error {
 	w, err := wire(ctx, c.Config, to.err)
 	if err != nil {
-		return err
+		return withPorts(err, func() []error { return portsTaken(ctx, c.Config) })
 	}
 	ln, err := w.listen()
 	if err != nil {
@@ -58,42 +57,4 @@ func (c *runCmd) Run(ctx context.Context, to streams) error {
 	<-figures
 	<-rules
 	return err
-}
-
-// listen opens the agent's port, after a look at etcd's own: a port in use is
-// bad input. An etcd that runs here already is to be adopted.
-func (w *wiring) listen() (net.Listener, error) {
-	var problems []error
-	ln, err := net.Listen("tcp", w.address(w.cfg.AgentPort))
-	if err != nil {
-		problems = append(problems, fmt.Errorf("agent-port: %w", err))
-	}
-	if !w.etcdRunsHere() {
-		problems = append(problems, w.taken("client-port", w.cfg.ClientPort), w.taken("peer-port", w.cfg.PeerPort))
-	}
-	if w.cfg.HealthPort != 0 {
-		problems = append(problems, w.taken("health-port", w.cfg.HealthPort))
-	}
-	if err := allOf(problems); err != nil {
-		if ln != nil {
-			ln.Close()
-		}
-		return nil, usage{err}
-	}
-	if files := w.agentFiles(); !files.Empty() {
-		ln = tlsListener(ln, files)
-	}
-	return ln, nil
-}
-
-func (w *wiring) address(port int) string {
-	return net.JoinHostPort(w.cfg.ListenHost, strconv.Itoa(port))
-}
-
-func (w *wiring) taken(key string, port int) error {
-	ln, err := net.Listen("tcp", w.address(port))
-	if err != nil {
-		return fmt.Errorf("%s: %w", key, err)
-	}
-	return ln.Close()
 }

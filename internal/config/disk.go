@@ -14,7 +14,13 @@ import (
 // nearest directory that exists must be writable for this process.
 func creatable(dir string) error { return creatableBy(dir, writable) }
 
-func writable(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
+func writable(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err == nil && (fs.Type == unix.PROC_SUPER_MAGIC || fs.Type == unix.SYSFS_MAGIC) {
+		return errors.New("it is the kernel's") // who lets root think that it may
+	}
+	return unix.Access(dir, unix.W_OK|unix.X_OK)
+}
 
 func creatableBy(dir string, writable func(string) error) error {
 	switch {
