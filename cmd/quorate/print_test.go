@@ -153,6 +153,7 @@ func TestPrintPrune(t *testing.T) {
 	admin = r.client("a", "b", "f")
 	hosts["g"].sh(flagsLine, "--size", "5", "--register", "--as-voter", "--join", "prune", "--look", "1s", "--wait", "60s")
 	r.votes(60*time.Second, "a", "b", "f", "g")
+	hosts["c"].refused("this member has been removed from its cluster", "--size", "5")
 }
 
 // TestPrintConcurrent: three join at once, with prune: one after the other, and

@@ -128,23 +128,27 @@ func TestDecidePrint(t *testing.T) {
 		"wiped, prepared":                 {printing(byStrategy(cluster.JoinPrepared), quorum(voters("a", "b", "c"), "b", "c")), "refuse: the entry of a lost disk has this node's address: remove it and add a new one (a)"},
 		"empty, and a member serves here": {printing(quorum(voters("a", "b", "c"), "a", "b", "c")), "refuse: a member serves at this node's address, and the data directory is empty (a)"},
 
-		"full":                                 {printing(quorum(voters("b", "c", "d"), "b", "c", "d")), "wait: the cluster is full (3 members of 3)"},
-		"no upper limit":                       {printing(most(0), quorum(voters("b", "c", "d"), "b", "c", "d")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
-		"full, add never removes":              {printing(byStrategy(cluster.JoinAdd), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
-		"full, replaces the dead":              {printing(quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
-		"full, unwell is not dead":             {printing(quorum(voters("b", "c", "d"), "b", "c")), "wait: the cluster is full (3 members of 3)"},
-		"room, replace removes none":           {printing(most(5), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: etcd adds none while too few voters are healthy (2 of 3)"},
-		"overfull, one removal makes no room":  {printing(quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d", "e"), mute("f")), "wait: the cluster is full (5 members of 3)"},
-		"prune removes with room":              {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
-		"prune removes the first of two":       {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d"), mute("e", "f")), "join: a dead member goes first (e): RemoveMember{e}"}, // trap 14
-		"prune minds the quorum":               {printing(byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e"), "b"), mute("c", "d", "e")), "wait: a dead member would go, but the rest would not be a quorum (c)"},
-		"prune takes a dead learner too":       {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), learner("d")), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
-		"another joiner's learner stays":       {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(learner("d"))), "b", "c"), mute("d")), "wait: another learner is joining (http://d:2380)"}, // trap 6
-		"another joiner's voter stays":         {printing(asVoter, byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(voter("d"))), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
-		"a founder that has not started stays": {printing(quorum(plus(voters("b", "c"), unpublished("d")), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
-		"a lone voter grows":                   {printing(asVoter, quorum(voters("b"), "b")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
-		"a list that lacks the newcomer":       {printing(aList, registered(3, "b", "c"), quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
-		"a file that lacks the newcomer":       {printing(aList, registered(3, "b", "c"), func(o *Print) { v := o.View.Value(); v.Authoritative = true; o.View = cluster.Known(v) }, quorum(voters("b", "c"), "b", "c")), "wait: this machine is not in the peers source"},
+		"full":                                  {printing(quorum(voters("b", "c", "d"), "b", "c", "d")), "wait: the cluster is full (3 members of 3)"},
+		"no upper limit":                        {printing(most(0), quorum(voters("b", "c", "d"), "b", "c", "d")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
+		"full, add never removes":               {printing(byStrategy(cluster.JoinAdd), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"full, replaces the dead":               {printing(quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"full, unwell is not dead":              {printing(quorum(voters("b", "c", "d"), "b", "c")), "wait: the cluster is full (3 members of 3)"},
+		"room, replace removes none":            {printing(most(5), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: etcd adds none while too few voters are healthy (2 of 3)"},
+		"overfull, one removal makes no room":   {printing(quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d", "e"), mute("f")), "wait: the cluster is full (5 members of 3)"},
+		"prune removes with room":               {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"prune removes the first of two":        {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d"), mute("e", "f")), "join: a dead member goes first (e): RemoveMember{e}"}, // trap 14
+		"prune minds the quorum":                {printing(byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e"), "b"), mute("c", "d", "e")), "wait: a dead member would go, but the rest would not be a quorum (c)"},
+		"prune takes a dead learner too":        {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), learner("d")), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"another joiner's learner stays":        {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(learner("d"))), "b", "c"), mute("d")), "wait: another learner is joining (http://d:2380)"}, // trap 6
+		"another joiner's voter stays":          {printing(asVoter, byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(voter("d"))), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"a founder that has not started stays":  {printing(quorum(plus(voters("b", "c"), unpublished("d")), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"a lone voter grows":                    {printing(asVoter, quorum(voters("b"), "b")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
+		"a list that lacks the newcomer":        {printing(aList, registered(3, "b", "c"), quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
+		"a file that lacks the newcomer":        {printing(aList, registered(3, "b", "c"), func(o *Print) { v := o.View.Value(); v.Authoritative = true; o.View = cluster.Known(v) }, quorum(voters("b", "c"), "b", "c")), "wait: this machine is not in the peers source"},
+		"its entry waits, the mark is unread":   {printing(marked(""), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "wait: which disk has this node's identity is unread"},
+		"late, into a larger cluster":           {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"), voter("d"))), "wait: an etcd answers, and no quorum does (x)"},
+		"the machine is being terminated":       {printing(func(o *Print) { o.View.Value().Peers[0].State = cluster.Terminating }), "wait: this machine is being terminated"}, // trap 9
+		"its own data says that it was removed": {printing(onData, func(o *Print) { o.Disk.Removed = true }), "refuse: this member has been removed from its cluster: set the data directory aside (member a)"},
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		if got := DecidePrint(tests[name].see).String(); got != tests[name].want {

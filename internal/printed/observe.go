@@ -17,6 +17,10 @@ import (
 func (n *Node) observe(ctx context.Context, source Source) (plan.Print, error) {
 	o := n.Asked
 	o.Disk = etcd.ReadDisk(n.Dir, n.EtcdDir)
+	if o.Disk.State == cluster.DiskData {
+		// An error says that an etcd runs on it, which has not been removed yet.
+		o.Disk.Removed, _ = etcd.Removed(n.EtcdDir, o.Disk.MemberID)
+	}
 	_, o.Registry = source.(Registrar)
 	asked, cancel := context.WithTimeout(ctx, 3*patience)
 	defer cancel()
