@@ -24,16 +24,17 @@ import (
 // printFlags are print mode's own: no agent runs anywhere, and before each start
 // of its etcd a machine asks how to start it.
 type printFlags struct {
-	Register bool          `group:"For those who run etcd themselves" help:"Make the decided change: register in the registry, add this node (as a learner), remove the entry of its lost disk or, by --join, dead members, tell etcd of a new address, promote this node's learner."`
-	AsVoter  bool          `group:"For those who run etcd themselves" help:"Add this node as a voter at once, so that nobody need promote it."`
-	Wait     time.Duration `group:"For those who run etcd themselves" placeholder:"TIME" help:"How long to wait until there is something to print, or a change can be made."`
-	Elastic  bool          `hidden:""`
+	Register   bool          `group:"For those who run etcd themselves" help:"Make the decided change: register in the registry, add this node (as a learner), remove the entry of its lost disk or, by --join, dead members, tell etcd of a new address, promote this node's learner."`
+	AsVoter    bool          `group:"For those who run etcd themselves" help:"Add this node as a voter at once, so that nobody need promote it."`
+	FirstStart bool          `group:"For those who run etcd themselves" help:"Your word that this cluster has never run: a list of peers, unlike a registry, cannot tell a founder's first start from a disk that is lost."`
+	Wait       time.Duration `group:"For those who run etcd themselves" placeholder:"TIME" help:"How long to wait until there is something to print, or a change can be made."`
+	Elastic    bool          `hidden:""`
 }
 
 // prints says that the machine's etcd is its owner's, and no agent's: then the
 // decision is print mode's.
 func (c *explainCmd) prints(ctx context.Context, w *wiring) bool {
-	if c.Register || c.AsVoter || c.Wait > 0 || c.Elastic {
+	if c.Register || c.AsVoter || c.FirstStart || c.Wait > 0 || c.Elastic {
 		return true
 	}
 	if c.Output == "text" || c.Output == "json" || w.cfg.Store != "" || etcd.ReadDisk(w.cfg.DataDir, w.cfg.EtcdDataDir).Stamp != nil {
@@ -82,7 +83,7 @@ func (c *explainCmd) node(w *wiring) *printed.Node {
 	self := cluster.Peer{Name: w.cfg.Name, Host: w.cfg.Host, PeerPort: w.cfg.PeerPort}
 	return &printed.Node{
 		Asked: plan.Print{Name: w.cfg.Name, PeerURL: self.PeerURL(w.parts.Secure.Peer), Scheme: w.parts.Secure.Peer, Join: w.cfg.Join,
-			Size: size, Register: c.Register, AsVoter: c.AsVoter, Token: tokenOf(w.cfg.Cluster, w.cfg.Peers)},
+			Size: size, Register: c.Register, AsVoter: c.AsVoter, First: c.FirstStart, Token: tokenOf(w.cfg.Cluster, w.cfg.Peers)},
 		EtcdDir: w.cfg.EtcdDataDir, Dir: w.cfg.DataDir, Scheme: w.parts.Secure.Client, Look: c.Look,
 		Open:   func() (printed.Source, error) { return peers.Open(w.cfg.Peers, w.cfg.Ports()) },
 		Dial:   w.parts.Dial,

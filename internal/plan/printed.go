@@ -15,6 +15,7 @@ type Print struct {
 	Size                  int    // most members; 0: no upper limit
 	Register              bool   // the decided change may be made
 	AsVoter               bool   // a newcomer votes at once: nobody need promote it
+	First                 bool   // the operator's word that the cluster has never run
 	Token                 string // --initial-cluster-token of a founder
 
 	Disk     cluster.Disk

@@ -47,9 +47,18 @@ func (o Print) found() Decision {
 		return wait("which disk has this node's identity is unread")
 	case o.Mark == MarkOther:
 		return refuse("this node has been started before, on a disk that is lost, and no member answers: start the others")
+	case o.unproven():
+		return refuse(askFirst)
 	}
 	return o.begin("found", "the peers source is complete, and nobody answers", "new", o.foundersText(peers))
 }
+
+const askFirst = "nothing tells a first start from a lost disk: if the cluster has never run, say --first-start on each founder"
+
+// unproven says that nothing proves a first start. A registry keeps the mark of
+// each node's disk; of a list, a machine that is new and one that has lost its
+// disk, its own mark with it, look alike, and silence proves nothing.
+func (o Print) unproven() bool { return !o.Registry && !o.First && o.Mark != MarkOurs }
 
 // late is a founder whose fellows have started and wait for it, or a newcomer to
 // a cluster without a quorum.
@@ -67,6 +76,9 @@ func (o Print) late() Decision {
 		}
 		return true
 	})
+	if waits && o.unproven() {
+		return refuse(askFirst)
+	}
 	if !waits || o.Mark != MarkNone && o.Mark != MarkOurs {
 		return wait("an etcd answers, and no quorum does", o.Answers[0].At)
 	}

@@ -54,6 +54,7 @@ func byStrategy(j cluster.JoinStrategy) func(*Print) { return func(o *Print) { o
 func most(n int) func(*Print)                        { return func(o *Print) { o.Size = n } }
 func justAsks(o *Print)                              { o.Register = false }
 func asVoter(o *Print)                               { o.AsVoter = true }
+func first(o *Print)                                 { o.First = true }
 func aList(o *Print)                                 { o.Registry = false }
 func named(name string) func(*Print)                 { return func(o *Print) { o.Name, o.PeerURL = name, at(name) } }
 func onData(o *Print) {
@@ -88,7 +89,11 @@ func TestDecidePrint(t *testing.T) {
 		"founds":                                {printing(), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
 		"founds again: it has not started":      {printing(marked(MarkOurs)), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
 		"would found":                           {printing(justAsks), "wait: the peers source is complete, and nobody answers (with --register: MarkDisk{}, StartEtcd{new})"},
-		"founds from a list, without leave":     {printing(aList, justAsks), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
+		"a list proves no first start":          {printing(aList), "refuse: " + askFirst}, // trap 2
+		"late, and a list proves nothing":       {printing(aList, fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "refuse: " + askFirst},
+		"late, and it is the first start":       {printing(aList, first, fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
+		"a list, and this disk is marked":       {printing(aList, marked(MarkOurs)), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
+		"founds from a list, without leave":     {printing(aList, first, justAsks), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
 		"a lost disk never founds":              {printing(marked(MarkOther)), "refuse: this node has been started before, on a disk that is lost, and no member answers: start the others"}, // trap 2
 		"a mark unread founds nothing":          {printing(marked("")), "wait: which disk has this node's identity is unread"},
 		"the source is not complete":            {printing(registered(3, "a", "b")), "wait: the peers source is not complete yet (2 of 3)"}, // trap 1
