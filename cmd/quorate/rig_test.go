@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,41 +21,6 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
 )
-
-// program is the real binary, built once for all tests of this package.
-var program string
-
-// network is the first three bytes of the loopback addresses of what runs beside
-// the rigs; each rig has a network of its own, the same with another second byte,
-// so that rigs can run at the same time.
-var network = "127.0.0"
-
-var rigs atomic.Int32
-
-func nextNetwork() string {
-	parts := strings.Split(network, ".")
-	return fmt.Sprintf("127.%d.%s", rigs.Add(1)%250+1, parts[2])
-}
-
-func TestMain(m *testing.M) {
-	if n := os.Getenv("QUORATE_TEST_NETWORK"); n != "" {
-		network = n
-	}
-	dir, err := os.MkdirTemp("", "quorate-test")
-	if err != nil {
-		panic(err)
-	}
-	program = filepath.Join(dir, "quorate")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building quorate: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
 
 // rig is a group of hosts on loopback addresses: real agents, real etcd, the
 // standard ports, a peers file and a directory store.
