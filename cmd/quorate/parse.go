@@ -16,8 +16,9 @@ type checked interface {
 }
 
 // parse parses the command line. kong ends at the first flag that it does not
-// know; this leaves it out, with the word after it, and goes on, so that every
-// such flag is named, and whatever else is wrong with the rest.
+// know or that lacks its value; this leaves it out and goes on, so that every
+// such flag is named, and whatever else is wrong with the rest. A negative number
+// is a value.
 func parse(ctx context.Context, build func() (*kong.Kong, error), args []string) (*kong.Context, error) {
 	var unknown []error
 	for {
@@ -26,6 +27,10 @@ func parse(ctx context.Context, build func() (*kong.Kong, error), args []string)
 			return nil, err
 		}
 		parsed, err := k.Parse(args)
+		if joined, ok := negative(args, err); ok {
+			args = joined
+			continue
+		}
 		rest, isUnknown := without(args, err)
 		switch {
 		case isUnknown:
@@ -43,14 +48,39 @@ func parse(ctx context.Context, build func() (*kong.Kong, error), args []string)
 	}
 }
 
-var unknownFlag = regexp.MustCompile(`^unknown flag (-[^\s,]+)`)
+var (
+	unknownFlag = regexp.MustCompile(`^unknown flag (-[^\s,]+)`)
+	lacksValue  = regexp.MustCompile(`^(--[a-z0-9-]+): expected .* value but got "([^"]*)"`)
+	number      = regexp.MustCompile(`^-[0-9.]`)
+)
 
-// without is args without the flag that err does not know.
+// negative is args with the flag and the negative number that follows it made
+// one word, if that is what err is about.
+func negative(args []string, err error) ([]string, bool) {
+	if err == nil {
+		return nil, false
+	}
+	m := lacksValue.FindStringSubmatch(err.Error())
+	if m == nil || !number.MatchString(m[2]) {
+		return nil, false
+	}
+	at := slices.Index(args, m[1])
+	if at < 0 || at+1 == len(args) || args[at+1] != m[2] {
+		return nil, false
+	}
+	return slices.Concat(args[:at], []string{m[1] + "=" + m[2]}, args[at+2:]), true
+}
+
+// without is args without the flag that err does not know, or whose value it
+// misses.
 func without(args []string, err error) ([]string, bool) {
 	if err == nil {
 		return nil, false
 	}
 	m := unknownFlag.FindStringSubmatch(err.Error())
+	if m == nil {
+		m = lacksValue.FindStringSubmatch(err.Error())
+	}
 	if m == nil {
 		return nil, false
 	}
