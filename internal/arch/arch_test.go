@@ -25,7 +25,7 @@ const (
 var arrows = map[string][]string{
 	"internal/plan":            {"internal/cluster"},
 	"internal/control":         {"internal/cluster", "internal/plan"},
-	"internal/firewall":        {"internal/cluster"},
+	"internal/firewall":        {"internal/cluster", "internal/aws"},
 	"internal/ledger":          {"internal/cluster", "internal/store"},
 	"internal/etcd":            {"internal/cluster", "internal/durable"},
 	"internal/backup":          {"internal/cluster", "internal/store", "internal/etcd"},

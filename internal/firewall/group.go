@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+
+	machine "github.com/quorate/quorate/internal/aws"
 )
 
 // Which names a security group: by its id, or by a tag that exactly one group
@@ -44,8 +46,8 @@ func (w Which) String() string {
 type Group struct {
 	which  Which
 	load   func(context.Context) (aws.Config, error)
-	client *ec2.Client // once loaded
-	id     string      // once found
+	client *machine.EC2 // once loaded
+	id     string       // once found
 }
 
 // Open is the group in the region of that configuration, which is loaded when
@@ -61,7 +63,7 @@ func (g *Group) connect(ctx context.Context) error {
 	}
 	cfg, err := g.load(ctx)
 	if err == nil {
-		g.client = ec2.NewFromConfig(cfg)
+		g.client = machine.OpenEC2(cfg)
 	}
 	return err
 }
@@ -78,7 +80,7 @@ func (g *Group) Rules(ctx context.Context) ([]Rule, error) {
 	} else {
 		in.Filters = []types.Filter{{Name: aws.String("tag:" + g.which.Key), Values: []string{g.which.Value}}}
 	}
-	out, err := g.client.DescribeSecurityGroups(ctx, in)
+	out, err := g.client.Groups(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("describing %s: %w", g.which, err)
 	}
@@ -132,7 +134,7 @@ func permission(r Rule) []types.IpPermission {
 func (g *Group) Add(ctx context.Context, rules []Rule) error {
 	var errs []error
 	for _, r := range rules {
-		_, err := g.client.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: aws.String(g.id), IpPermissions: permission(r)})
+		_, err := g.client.Allow(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: aws.String(g.id), IpPermissions: permission(r)})
 		switch code(err) {
 		case "", "InvalidPermission.Duplicate":
 		case "RulesPerSecurityGroupLimitExceeded":
@@ -149,7 +151,7 @@ func (g *Group) Add(ctx context.Context, rules []Rule) error {
 func (g *Group) Remove(ctx context.Context, rules []Rule) error {
 	var errs []error
 	for _, r := range rules {
-		_, err := g.client.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: aws.String(g.id), IpPermissions: permission(r)})
+		_, err := g.client.Revoke(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: aws.String(g.id), IpPermissions: permission(r)})
 		if c := code(err); c != "" && c != "InvalidPermission.NotFound" {
 			errs = append(errs, fmt.Errorf("shutting %s out of security group %s: %w", r.Source, g.id, err))
 		}

@@ -28,7 +28,7 @@ const (
 type clients struct {
 	region string
 	groups *autoscaling.Client
-	ec2    *ec2.Client
+	ec2    *machine.EC2
 	page   *int32
 }
 
@@ -86,7 +86,7 @@ func (s *Source) region(ctx context.Context, name string) (clients, error) {
 	if err != nil {
 		return clients{}, err
 	}
-	c := clients{region: cfg.Region, groups: autoscaling.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg)}
+	c := clients{region: cfg.Region, groups: autoscaling.NewFromConfig(cfg), ec2: machine.OpenEC2(cfg)}
 	if s.pageSize > 0 {
 		c.page = &s.pageSize
 	}
