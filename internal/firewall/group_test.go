@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/quorate/quorate/internal/cluster"
+	machine "github.com/quorate/quorate/internal/aws"
 	"github.com/quorate/quorate/internal/clustertest/moto"
 )
 
@@ -74,7 +75,7 @@ func (s *side) byHand(sources ...string) {
 
 func (s *side) group() *Group {
 	g := Open(s.load, Which{ID: s.id})
-	g.id, g.client = s.id, s.client
+	g.id, g.client = s.id, machine.OpenEC2(s.cfg)
 	return g
 }
 
