@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/quorate/quorate/internal/cluster"
 	machine "github.com/quorate/quorate/internal/aws"
+	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/clustertest/moto"
 )
 
