@@ -30,8 +30,10 @@ func (c *explainCmd) Run(ctx context.Context, to streams) error {
 		return err
 	}
 	if c.prints(ctx, w) {
+		w.warn(w.cfg.WithoutAgent())
 		return c.print(ctx, w, to)
 	}
+	w.warn(w.cfg.Warnings())
 	e, err := agent.Look(ctx, w.options, w.parts, c.Look)
 	if err != nil {
 		return err

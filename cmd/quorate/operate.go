@@ -22,6 +22,9 @@ type pauseCmd struct {
 }
 
 func (c *pauseCmd) Run(ctx context.Context, out io.Writer) error {
+	if err := control.CheckPause(c.For, c.Reason); err != nil {
+		return usage{err}
+	}
 	l, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (lockLine, error) {
 		l, err := a.Pause(ctx, control.PauseRequest{For: c.For, Reason: c.Reason, Holder: operator()})
 		return lockLine{l.Number, l.Expires}, err

@@ -21,6 +21,7 @@ func (c *runCmd) Run(ctx context.Context, to streams) error {
 	if err != nil {
 		return withPorts(err, func() []error { return portsTaken(ctx, c.Config) })
 	}
+	w.warn(w.cfg.Warnings())
 	ln, err := w.listen()
 	if err != nil {
 		return err

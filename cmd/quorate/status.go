@@ -94,7 +94,7 @@ func printStatus(out io.Writer, s control.Status) {
 	switch {
 	case s.Tolerance > 0:
 		fmt.Fprintf(out, "  can lose %d", s.Tolerance)
-	case s.Tolerance == 0:
+	case s.Tolerance == 0 && s.Voters > 0:
 		fmt.Fprint(out, "  can lose none")
 	}
 	if s.Backup != nil {

@@ -42,9 +42,6 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	if err := allOf(problems); err != nil {
 		return nil, usage{err}
 	}
-	for _, warning := range w.cfg.Warnings() {
-		log.Warn(warning)
-	}
 	source, err := peers.Open(w.cfg.Peers, w.cfg.Ports())
 	if err != nil {
 		return nil, usage{fmt.Errorf("peers: %w", err)}
@@ -77,6 +74,13 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 		return nil, usage{err}
 	}
 	return w, nil
+}
+
+// warn says what will work and is probably not meant.
+func (w *wiring) warn(all []string) {
+	for _, warning := range all {
+		w.parts.Log.Warn(warning)
+	}
 }
 
 // problems is everything that is wrong with the configuration, and the etcd to

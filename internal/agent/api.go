@@ -35,13 +35,10 @@ func (a *Agent) Metrics() http.Handler {
 	return promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{})
 }
 
-// maxPause bounds a pause: one that is forgotten must end by itself.
-const maxPause = 7 * 24 * time.Hour
-
 // Pause takes the maintenance lock: housekeeping rests until it expires.
 func (a *Agent) Pause(ctx context.Context, q control.PauseRequest) (cluster.Lock, error) {
-	if q.For <= 0 || q.For > maxPause {
-		return cluster.Lock{}, fmt.Errorf("%w: for: want a time between 1s and %s", control.ErrRefused, maxPause)
+	if err := control.CheckPause(q.For, q.Reason); err != nil {
+		return cluster.Lock{}, fmt.Errorf("%w: %w", control.ErrRefused, err)
 	}
 	if q.Holder == "" {
 		q.Holder = "operator"

@@ -214,6 +214,16 @@ const viewLimit = 3 * time.Second
 // Warnings are what will work and is probably not meant, each beginning with
 // its key.
 func (c Config) Warnings() []string {
+	all := c.WithoutAgent()
+	if c.Store == "" {
+		all = append(all, "store: none: founding needs the consent of all nodes, and there are no backups to recover from")
+	}
+	return all
+}
+
+// WithoutAgent are the Warnings of a node that runs no agent: it has no use for
+// a store.
+func (c Config) WithoutAgent() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if c.Size > 0 && c.Size%2 == 0 {
@@ -221,9 +231,6 @@ func (c Config) Warnings() []string {
 	}
 	if c.Size > 7 {
 		warn("size: each write waits for a majority of %s voters; 3 or 5 are usual", c.Size)
-	}
-	if c.Store == "" {
-		warn("store: none: founding needs the consent of all nodes, and there are no backups to recover from")
 	}
 	source, err := peers.Open(c.Peers, c.Ports())
 	if err != nil {

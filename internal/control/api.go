@@ -1,6 +1,9 @@
 package control
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -82,6 +85,21 @@ type PauseRequest struct {
 	For    time.Duration `json:"for"` // nanoseconds
 	Reason string        `json:"reason"`
 	Holder string        `json:"holder"`
+}
+
+// longestPause bounds a pause: one that is forgotten must end by itself.
+const longestPause = 7 * 24 * time.Hour
+
+// CheckPause says all that is wrong with a pause that somebody asks for.
+func CheckPause(length time.Duration, reason string) error {
+	var errs []error
+	if length <= 0 || length > longestPause {
+		errs = append(errs, fmt.Errorf("for: %s: want a time between 1s and %s", length, longestPause))
+	}
+	if strings.TrimSpace(reason) == "" {
+		errs = append(errs, errors.New("reason: say why: it is what others read while housekeeping rests"))
+	}
+	return errors.Join(errs...)
 }
 
 // RecoverRequest is the operator's word (POST /v1/recover).

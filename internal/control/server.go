@@ -46,7 +46,7 @@ func Handler(n Agent) http.Handler {
 	mux.HandleFunc("POST /v1/report", func(w http.ResponseWriter, r *http.Request) {
 		var theirs cluster.Report
 		if err := decode(r, &theirs); err != nil {
-			fail(w, http.StatusBadRequest, err)
+			fail(w, unreadable(err), err)
 			return
 		}
 		n.Exchange(theirs)
@@ -73,6 +73,11 @@ func Handler(n Agent) http.Handler {
 		answer(w, b, err)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if other := otherMethod(mux, r); other != "" {
+			w.Header().Set("Allow", other)
+			fail(w, http.StatusMethodNotAllowed, errors.New(r.Method+" "+r.URL.Path+": want "+other))
+			return
+		}
 		fail(w, http.StatusNotFound, errors.New("no such path: "+r.Method+" "+r.URL.Path))
 	})
 	guard := http.NewCrossOriginProtection()
@@ -82,16 +87,35 @@ func Handler(n Agent) http.Handler {
 	return guard.Handler(mux)
 }
 
+// otherMethod is the one by which the path can be asked, if there is one: the
+// catch-all keeps the mux from saying so itself.
+func otherMethod(mux *http.ServeMux, r *http.Request) string {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" {
+			return method
+		}
+	}
+	return ""
+}
+
 func post[Q, A any](do func(context.Context, Q) (A, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var q Q
 		if err := decode(r, &q); err != nil {
-			fail(w, http.StatusBadRequest, err)
+			fail(w, unreadable(err), err)
 			return
 		}
 		a, err := do(r.Context(), q)
 		answer(w, a, err)
 	}
+}
+
+// unreadable is the code for a request that decode could not take.
+func unreadable(err error) int {
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
 }
 
 func decode(r *http.Request, into any) error {

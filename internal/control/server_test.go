@@ -4,8 +4,12 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
 )
 
 // leaver counts how often it has been told to leave.
@@ -57,5 +61,65 @@ func TestPlainToTLS(t *testing.T) {
 	_, err := NewClient(strings.Replace(srv.URL, "https:", "http:", 1), srv.Client()).Status(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "HTTPS server") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestRequests are refusals that a script tells apart by their code.
+func TestRequests(t *testing.T) {
+	for _, c := range []struct {
+		name, method, path, body string
+		code                     int
+		allow, says              string
+	}{
+		{"no such path", "GET", "/v1/nothing", "", 404, "", "no such path: GET /v1/nothing"},
+		{"the wrong method", "GET", "/v1/leave", "", 405, "POST", "want POST"},
+		{"the other wrong method", "DELETE", "/v1/status", "", 405, "GET", "want GET"},
+		{"no JSON", "POST", "/v1/leave", "{", 400, "", "unexpected end of JSON"},
+		{"too much", "POST", "/v1/leave", `{"undo":` + strings.Repeat(" ", maxBody) + `true}`, 413, "", "too large"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, w := &leaver{}, httptest.NewRecorder()
+			Handler(l).ServeHTTP(w, httptest.NewRequest(c.method, c.path, strings.NewReader(c.body)))
+			if w.Code != c.code || w.Header().Get("Allow") != c.allow || !strings.Contains(w.Body.String(), c.says) || l.left != 0 {
+				t.Errorf("code %d, Allow %q, left %d times: %s", w.Code, w.Header().Get("Allow"), l.left, w.Body)
+			}
+		})
+	}
+}
+
+func TestCheckPause(t *testing.T) {
+	for _, c := range []struct {
+		length time.Duration
+		reason string
+		keys   string
+	}{
+		{time.Hour, "disks", ""},
+		{longestPause, "disks", ""},
+		{0, "disks", "for"},
+		{-time.Second, "disks", "for"},
+		{longestPause + 1, "disks", "for"},
+		{time.Hour, " ", "reason"},
+		{0, "", "for reason"},
+	} {
+		var keys []string
+		if err := CheckPause(c.length, c.reason); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				key, _, _ := strings.Cut(line, ":")
+				keys = append(keys, key)
+			}
+		}
+		if got := strings.Join(keys, " "); got != c.keys {
+			t.Errorf("%s, %q: wrong are %q, want %q", c.length, c.reason, got, c.keys)
+		}
+	}
+}
+
+// TestNoLeaderIsHealth: etcd's own word for a missing leader is no alarm beside
+// the health that says the same, and other alarms stay.
+func TestNoLeaderIsHealth(t *testing.T) {
+	var n Node
+	fill(&n, cluster.Report{Etcd: cluster.EtcdState{Running: true, Errors: []string{noLeader, "NOSPACE"}}})
+	if !slices.Equal(n.Alarms, []string{"NOSPACE"}) {
+		t.Errorf("the alarms are %q", n.Alarms)
 	}
 }

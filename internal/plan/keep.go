@@ -257,6 +257,8 @@ func steady(o Observation, h house) Decision {
 	switch {
 	case h.distrust:
 		return do("keep", "the peers source has lost more than a minority at once: not believed", detail)
+	case !o.View.Known():
+		return do("keep", "the peers source cannot be read: no machine is added, and none counts as gone", detail)
 	case h.healthy < len(h.voters):
 		return do("keep", "a voter is unhealthy, and nothing proves that it is lost", detail)
 	case len(h.voters) < o.size():
