@@ -47,7 +47,7 @@ func admitRows() map[string]row {
 		"without a store":                      {roomy(noStore, ledger(func(l *Ledger) { l.Checkpoint = cluster.Unknown[cluster.Checkpoint]() })), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
 		"not in the source":                    {roomy(peers("a", "b")), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
 		"not in a mere list: a guest":          {roomy(peers("a", "b"), listOnly), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
-		"the source is down":                   {roomy(sourceDown), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
+		"the source is down":                   {roomy(sourceDown), "keep: the peers source cannot be read: no machine is added, and none counts as gone (2 of 2 voters healthy)"},
 		"terminating":                          {roomy(state("d", cluster.Terminating)), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"}, // trap 9
 		"under another name":                   {roomy(peers("a", "b", "x"), movedTo("x", "d")), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
 		"it leaves":                            {roomy(says("d", func(r *cluster.Report) { r.Leaving = true })), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},

@@ -141,7 +141,7 @@ func holdRows() map[string]row {
 		"no member, and it waits for nobody":   {two(ending("c"), unheld("c")), few},
 		"no member, and nothing can let it go": {two(func(o *Observation) { o.Settings.HasCloud = false }, ending("c")), few},
 		"holds before it lets go":              {see(peers("a", "b", "c", "d"), keeping(voters("a", "b", "c")...), cloud, ending("c", "d")), hold},
-		"the source is down":                   {two(ending("c"), sourceDown), few},
+		"the source is down":                   {two(ending("c"), sourceDown), "keep: the peers source cannot be read: no machine is added, and none counts as gone (2 of 2 voters healthy)"},
 	}
 }
 
@@ -226,7 +226,7 @@ func condemnRows() map[string]row {
 		"this agent has just given one up":    {bad(handled("CondemnMachine{b}", 10*time.Minute-1)), unwell},
 		"this agent gave one up long ago":     {bad(handled("CondemnMachine{b}", 10*time.Minute)), given},
 		"paused":                              {bad(paused), "keep: housekeeping is paused (ann: upgrade)"},
-		"the source is down":                  {bad(sourceDown), unwell},
+		"the source is down":                  {bad(sourceDown), "keep: the peers source cannot be read: no machine is added, and none counts as gone (2 of 3 voters healthy)"},
 		"the source does not know it":         {bad(listOnly, peers("a", "b")), unwell},
 		"a newcomer goes first":               {bad(peers("a", "b", "c", "d"), asks("d")), "keep: a newcomer replaces a dead voter (d for c): RemoveMember{c}"},
 		"the keeper itself":                   {see(size(1), peers("a"), keeping(voters("a")...), cloud, says("x", func(r *cluster.Report) { r.PeerURL, r.Crashes = at("a"), 9 })), "keep: all is well (1 of 1 voters healthy)"},
