@@ -64,7 +64,7 @@ func removeRows() map[string]row {
 		"terminated and down":                     {house3(state("c", cluster.Terminated), down("c", 0)), "keep: a voter's machine is gone: RemoveMember{c}"},
 		"terminating and down":                    {house3(state("c", cluster.Terminating), down("c", 0)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
 		"down for long, in the source":            {house3(down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},             // TRAPS 2, 8: time alone proves nothing
-		"down, the source is down":                {house3(sourceDown, down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"}, // trap 8
+		"down, the source is down":                {house3(sourceDown, down("c", time.Hour)), "keep: the peers source cannot be read: no machine is added, and none counts as gone (2 of 3 voters healthy)"}, // trap 8
 		"down, missing from a mere list":          {house3(peers("a", "b"), listOnly, down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
 		"the source has lost two of three":        {house3(peers("a"), down("b", 0), down("c", 0)), "keep: the peers source has lost more than a minority at once: not believed (1 of 3 voters healthy)"}, // trap 8
 		"the source has lost all":                 {house3(peers()), "keep: the peers source has lost more than a minority at once: not believed (3 of 3 voters healthy)"},                                // trap 8
@@ -108,7 +108,7 @@ func removeRows() map[string]row {
 		"no limit":                                {see(size(0), peers("a", "b", "c", "d"), keeping(voters("a", "b", "c", "d")...)), "keep: all is well (4 of 4 voters healthy)"}, // trap 14
 		"no limit, one terminates":                {see(size(0), peers("a", "b", "c", "d"), keeping(voters("a", "b", "c", "d")...), state("d", cluster.Terminating)), "keep: a voter departs, and its replacement votes: RemoveMember{d}"},
 		"5 to 3, says the source":                 {house5(auto(3)), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
-		"5 to 3, said a source that is down":      {house5(auto(3), sourceDown), "keep: all is well (5 of 5 voters healthy)"},
+		"5 to 3, said a source that is down":      {house5(auto(3), sourceDown), "keep: the peers source cannot be read: no machine is added, and none counts as gone (5 of 5 voters healthy)"},
 		"5 to 3":                                  {house5(size(3)), "keep: more voters than wanted (5 of 3): RemoveMember{e}"},
 		"2 to 1":                                  {see(size(1), peers("a", "b"), keeping(voters("a", "b")...)), "keep: more voters than wanted (2 of 1): RemoveMember{b}"},
 		"fewer than wanted":                       {see(peers("a", "b"), keeping(voters("a", "b")...)), "keep: fewer voters than wanted, and no machine to add (2 of 2 voters healthy)"},
