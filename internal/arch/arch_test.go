@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"internal/peers/peerstest":   {"internal/cluster", "internal/peers/entry"},
 	"internal/peers": {"internal/cluster", "internal/peers/entry", "internal/peers/static", "internal/peers/file", "internal/peers/aws",
 		"internal/peers/dns", "internal/peers/discovery", "internal/peers/discoveryurl", "internal/peers/exec"},
-	"internal/config":              {"internal/cluster", "internal/peers", "internal/peers/entry", "internal/tlsfiles", "internal/store", "internal/etcd", "internal/aws", "internal/publish", "internal/lifecycle", "internal/firewall", "internal/seal"},
+	"internal/config":              {"internal/cluster", "internal/peers", "internal/peers/entry", "internal/tlsfiles", "internal/store", "internal/etcd", "internal/aws", "internal/publish", "internal/lifecycle", "internal/firewall", "internal/seal", "internal/seal/kms"},
 	"internal/store/storetest":     {"internal/store"},
 	"internal/lifecycle":           {"internal/aws", "internal/cluster"},
 	"internal/cloudwatch":          {"internal/aws"},
@@ -60,7 +60,7 @@ var arrows = map[string][]string{
 	"internal/agent": {"internal/cluster", "internal/plan", "internal/control", "internal/etcd", "internal/ledger", "internal/store",
 		"internal/backup", "internal/durable", "internal/tlsfiles", "internal/publish", "internal/seal"},
 	"internal/printed": {"internal/cluster", "internal/plan", "internal/etcd", "internal/durable"},
-	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable", "internal/seal",
+	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable", "internal/seal", "internal/seal/kms",
 		"internal/etcd", "internal/firewall", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/printed", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
 		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles"},
 }
