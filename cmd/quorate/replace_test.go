@@ -173,7 +173,7 @@ func TestNotRemoved(t *testing.T) {
 		row.write()
 		want := row.says
 		if want == "" {
-			want = "a voter is unhealthy, and nothing proves that it is lost"
+			want = "the peers source cannot be read: no machine is added, and none counts as gone"
 			r.eventually(20*time.Second, name+": the source is doubted", func() error {
 				if !strings.Contains(keeper.explains(), `"view":{"state":"unknown"}`) {
 					return errors.New("it is believed")

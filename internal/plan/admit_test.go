@@ -25,7 +25,7 @@ func admitRows() map[string]row {
 		"a lone voter grows":                   {see(peers("a", "d"), keeping(voters("a")...), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{2 members}, AddLearner{d}"}, // etcd lets it; 1 to 3 never happened
 		"no limit":                             {see(size(0), peers("a", "b", "d"), keeping(voters("a", "b")...), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
 		"room by the source's size":            {roomy(auto(3)), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
-		"the source of the size is down":       {roomy(auto(3), sourceDown), "keep: all is well (2 of 2 voters healthy)"},
+		"the source of the size is down":       {roomy(auto(3), sourceDown), "keep: the peers source cannot be read: no machine is added, and none counts as gone (2 of 2 voters healthy)"},
 		"full by the source's size":            {roomy(auto(2)), "keep: all is well (2 of 2 voters healthy)"},
 		"full":                                 {house3(abcd, asks("d")), "keep: all is well (3 of 3 voters healthy)"},
 		"full, one departs":                    {house3(abcd, asks("d"), state("c", cluster.Terminating)), "keep: a newcomer joins (d): WriteCheckpoint{4 members}, AddLearner{d}"},
