@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trim gives memory back, now and then: the agent shares its machine with etcd.
+// trim gives memory back, often at first and then now and then: the agent shares its machine with etcd.
 // Most of what a start has touched is the program file itself, with etcd and
 // four clouds in it, and is not needed again; those pages stay in the page cache
 // (etcd runs from the same file) and come back when they are used.
 func trim(ctx context.Context) {
-	for _, pause := range []time.Duration{10 * time.Second, 20 * time.Second, time.Minute} {
+	for pause := 4 * time.Second; ; pause = min(2*pause, 10*time.Minute) {
 		select {
 		case <-ctx.Done():
 			return
