@@ -3,7 +3,6 @@ package backup
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -19,12 +18,13 @@ import (
 const (
 	prefix         = "backups/"
 	objectSuffix   = ".db.zst"
+	sealedSuffix   = ".age" // behind objectSuffix, of an encrypted object
 	manifestSuffix = ".json"
 )
 
 // ours is how the package names both objects of a backup. Nothing else under
 // the prefix is ever read or deleted.
-var ours = regexp.MustCompile(`^backups/\d{10,}/\d{8}T\d{6}Z-\d+-[0-9a-f]{16}(\.db\.zst|\.json)$`)
+var ours = regexp.MustCompile(`^backups/\d{10,}/\d{8}T\d{6}Z-\d+-[0-9a-f]{16}(\.db\.zst(\.age)?|\.json)$`)
 
 func newStem(epoch cluster.Epoch, at time.Time, revision int64, nonce string) string {
 	name := fmt.Sprintf("%s-%d-%s", at.Format("20060102T150405Z"), revision, nonce)
@@ -35,10 +35,12 @@ func isManifest(key string) bool {
 	return ours.MatchString(key) && strings.HasSuffix(key, manifestSuffix)
 }
 
-func isObject(key string) bool { return ours.MatchString(key) && strings.HasSuffix(key, objectSuffix) }
+func isObject(key string) bool {
+	return ours.MatchString(key) && !strings.HasSuffix(key, manifestSuffix)
+}
 
 func manifestOf(object string) string {
-	return strings.TrimSuffix(object, objectSuffix) + manifestSuffix
+	return strings.TrimSuffix(strings.TrimSuffix(object, sealedSuffix), objectSuffix) + manifestSuffix
 }
 
 // Problem is a backup that cannot be used, and why.
@@ -75,7 +77,7 @@ func List(ctx context.Context, st Store, known ...cluster.Backup) ([]cluster.Bac
 		switch {
 		case ok || err == nil:
 			backups = append(backups, b)
-		case errors.Is(err, ErrDamaged):
+		case errors.Is(err, ErrDamaged), errors.Is(err, ErrUntrusted):
 			problems = append(problems, Problem{Key: o.Key, Err: err})
 		case errors.Is(err, store.ErrNotFound): // pruned since it was listed
 		default:
@@ -87,15 +89,16 @@ func List(ctx context.Context, st Store, known ...cluster.Backup) ([]cluster.Bac
 }
 
 // Read reads one manifest. One that makes no sense is ErrDamaged, one that is
-// not there store.ErrNotFound.
+// not signed as it should be ErrUntrusted, one that is not there
+// store.ErrNotFound.
 func Read(ctx context.Context, st Store, key string) (cluster.Backup, error) {
 	data, err := st.Read(ctx, key)
 	if err != nil {
 		return cluster.Backup{}, fmt.Errorf("reading manifest %s: %w", key, err)
 	}
-	var b cluster.Backup
-	if err := json.Unmarshal(data, &b); err != nil {
-		return cluster.Backup{}, fmt.Errorf("reading manifest %s: %w: %w", key, ErrDamaged, err)
+	b, err := decodeManifest(data, sealerOf(st))
+	if err != nil {
+		return cluster.Backup{}, fmt.Errorf("reading manifest %s: %w", key, err)
 	}
 	if err := sound(b, key); err != nil {
 		return cluster.Backup{}, fmt.Errorf("reading manifest %s: %w: %w", key, ErrDamaged, err)
@@ -109,7 +112,7 @@ func sound(b cluster.Backup, key string) error {
 	switch {
 	case b.Key != key || !isManifest(key):
 		return fmt.Errorf("it says that its key is %q", b.Key)
-	case !isObject(b.Object) || manifestOf(b.Object) != key:
+	case !isObject(b.Object) || manifestOf(b.Object) != key || strings.HasSuffix(b.Object, sealedSuffix) != (b.Encryption != ""):
 		return fmt.Errorf("its object is %q", b.Object)
 	case b.Size <= 0 || b.StoredSize <= 0 || b.SHA256 == "" || b.StoredSHA == "":
 		return errors.New("size or hash is missing")

@@ -130,7 +130,7 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 	for at := 0; at < len(data); at += 1 + len(data)/200 {
 		bad := slices.Clone(data)
 		bad[at] ^= 1
-		if err := unpackFrom(t.Context(), strings.NewReader(string(bad)), b, io.Discard); !errors.Is(err, ErrDamaged) {
+		if err := unpackFrom(t.Context(), strings.NewReader(string(bad)), nil, b, io.Discard); !errors.Is(err, ErrDamaged) {
 			t.Errorf("byte %d: error %v", at, err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 		}
 	}
 	longer := io.MultiReader(strings.NewReader(string(data)), strings.NewReader("more"))
-	if err := unpackFrom(t.Context(), longer, b, io.Discard); !errors.Is(err, ErrDamaged) {
+	if err := unpackFrom(t.Context(), longer, nil, b, io.Discard); !errors.Is(err, ErrDamaged) {
 		t.Errorf("bytes behind the end: error %v", err)
 	}
 	b.Compression = "none"
@@ -166,7 +166,7 @@ func TestABrokenReadIsNotDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := io.MultiReader(strings.NewReader(string(data[:len(data)/2])), failing{errBroken})
-	if err := unpackFrom(t.Context(), broken, b, io.Discard); !errors.Is(err, errBroken) || errors.Is(err, ErrDamaged) {
+	if err := unpackFrom(t.Context(), broken, nil, b, io.Discard); !errors.Is(err, errBroken) || errors.Is(err, ErrDamaged) {
 		t.Errorf("error %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())

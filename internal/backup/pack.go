@@ -10,10 +10,13 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/quorate/quorate/internal/seal"
 )
 
 const (
 	compression = "zstd"
+	encryption  = "age"
 	// window bounds what either side of the compression holds in memory: a
 	// few of it. The reader refuses an object that asks for more.
 	window = 1 << 20
@@ -42,25 +45,31 @@ func (t *tally) Write(p []byte) (int, error) {
 func (t *tally) sum() string { return hex.EncodeToString(t.h.Sum(nil)) }
 
 // packer turns etcd's snapshot stream into the object's bytes as they are
-// read: it checks the stream's own hash, compresses, and tallies both sides.
+// read: it checks the stream's own hash, compresses, encrypts, and tallies both
+// sides.
 // It works in the reader's goroutine and starts none. A stream that is cut or
 // damaged ends in an error and never in io.EOF, so that the store keeps nothing.
 type packer struct {
-	src  io.Reader
-	tail []byte // the last bytes read, which may be the stream's hash
-	in   []byte // room for one chunk
-	enc  *zstd.Encoder
-	out  bytes.Buffer
-	err  error
-	done bool // the whole stream has passed, checked
+	src     io.Reader
+	tail    []byte // the last bytes read, which may be the stream's hash
+	in      []byte // room for one chunk
+	enc     *zstd.Encoder
+	sealing io.WriteCloser // between enc and out
+	out     bytes.Buffer
+	err     error
+	done    bool // the whole stream has passed, checked
 
 	db     tally // the database, without the hash behind it
 	stored tally // the object
 }
 
-func newPacker(src io.Reader) (*packer, error) {
+func newPacker(src io.Reader, keys *seal.Sealer) (*packer, error) {
 	p := &packer{src: src, in: make([]byte, sha256.Size+chunk), db: newTally(), stored: newTally()}
-	enc, err := zstd.NewWriter(&p.out,
+	var err error
+	if p.sealing, err = keys.Encrypt(&p.out); err != nil {
+		return nil, err
+	}
+	enc, err := zstd.NewWriter(p.sealing,
 		zstd.WithEncoderConcurrency(1), // in this goroutine, one block at a time
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithWindowSize(window),
@@ -115,6 +124,9 @@ func (p *packer) finish() error {
 	}
 	if err := p.enc.Close(); err != nil {
 		return fmt.Errorf("compressing: %w", err)
+	}
+	if err := p.sealing.Close(); err != nil {
+		return fmt.Errorf("encrypting: %w", err)
 	}
 	return io.EOF
 }

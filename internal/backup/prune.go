@@ -23,6 +23,9 @@ func Prune(ctx context.Context, st Store, remove []cluster.Backup) error {
 			errs = append(errs, fmt.Errorf("pruning %s: %w", b.Key, err))
 		}
 	}
+	if sealerOf(st).Signs() {
+		forget(ctx, st)
+	}
 	return errors.Join(errs...)
 }
 

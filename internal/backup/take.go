@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -51,7 +51,10 @@ func Take(ctx context.Context, src Source, st Store, meta Meta) (cluster.Backup,
 	if err != nil {
 		return cluster.Backup{}, fmt.Errorf("asking etcd for its status: %w", err)
 	}
-	b := describe(state, meta)
+	b, err := describe(state, meta, sealerOf(st))
+	if err != nil {
+		return cluster.Backup{}, err
+	}
 	b.Keys = countKeys(ctx, src, state.Revision)
 	if err := upload(ctx, src, st, &b); err != nil {
 		return cluster.Backup{}, err
@@ -59,15 +62,15 @@ func Take(ctx context.Context, src Source, st Store, meta Meta) (cluster.Backup,
 	if err := writeManifest(ctx, st, b); err != nil {
 		return cluster.Backup{}, err
 	}
-	return b, nil
+	return b, note(ctx, st, b)
 }
 
 // describe records the state from before the stream begins, so that the
 // snapshot holds at least what the manifest says.
-func describe(state cluster.EtcdState, meta Meta) cluster.Backup {
+func describe(state cluster.EtcdState, meta Meta, keys *seal.Sealer) (cluster.Backup, error) {
 	at := meta.Now.UTC()
 	stem := newStem(meta.Epoch, at, state.Revision, nonce())
-	return cluster.Backup{
+	b := cluster.Backup{
 		Key:         stem + manifestSuffix,
 		Object:      stem + objectSuffix,
 		Cluster:     meta.Cluster,
@@ -81,6 +84,12 @@ func describe(state cluster.EtcdState, meta Meta) cluster.Backup {
 		By:          meta.By,
 		At:          at,
 	}
+	if keys.Encrypts() {
+		b.Object, b.Encryption = b.Object+sealedSuffix, encryption
+	}
+	var err error
+	b.Signer, err = keys.Signer()
+	return b, err
 }
 
 // countKeys is for people and for the flag "this backup is empty": a backup is
@@ -105,7 +114,7 @@ func upload(ctx context.Context, src Source, st Store, b *cluster.Backup) (err e
 		return fmt.Errorf("opening etcd's snapshot stream: %w", err)
 	}
 	defer stream.Close()
-	p, err := newPacker(stream)
+	p, err := newPacker(stream, sealerOf(st))
 	if err != nil {
 		return err
 	}
@@ -125,7 +134,7 @@ func upload(ctx context.Context, src Source, st Store, b *cluster.Backup) (err e
 // write whose reply was lost, because the key holds a nonce; it is read back
 // all the same.
 func writeManifest(ctx context.Context, st Store, b cluster.Backup) error {
-	data, err := json.MarshalIndent(b, "", "  ")
+	data, err := encodeManifest(b, sealerOf(st))
 	if err != nil {
 		return fmt.Errorf("encoding manifest %s: %w", b.Key, err)
 	}

@@ -132,7 +132,10 @@ func TestTakeWithAFailingStore(t *testing.T) {
 func TestTakeRecognisesItsOwnManifest(t *testing.T) {
 	st := newStore(t)
 	// The first write happens, the reply is lost, the caller's retry conflicts.
-	b := describe(newFakeSource(1, 4096).state, metaAt(1, testNow))
+	b, err := describe(newFakeSource(1, 4096).state, metaAt(1, testNow), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := writeManifest(t.Context(), st, b); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +177,7 @@ func TestPackerProperties(t *testing.T) {
 		case 2:
 			src = iotest.DataErrReader(src)
 		}
-		p, err := newPacker(src)
+		p, err := newPacker(src, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +187,7 @@ func TestPackerProperties(t *testing.T) {
 		}
 		b := cluster.Backup{Size: p.db.n, SHA256: p.db.sum(), StoredSize: p.stored.n, StoredSHA: p.stored.sum()}
 		var back bytes.Buffer
-		if err := unpackFrom(context.Background(), bytes.NewReader(object), b, &back); err != nil || !bytes.Equal(back.Bytes(), db) {
+		if err := unpackFrom(context.Background(), bytes.NewReader(object), nil, b, &back); err != nil || !bytes.Equal(back.Bytes(), db) {
 			t.Fatalf("unpacked %d of %d: %v", back.Len(), len(db), err)
 		}
 	})

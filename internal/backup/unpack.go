@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -29,17 +30,21 @@ func unpack(ctx context.Context, st Store, b cluster.Backup, w io.Writer) error 
 		return fmt.Errorf("reading %s: %w", b.Object, err)
 	}
 	defer r.Close()
-	if err := unpackFrom(ctx, r, b, w); err != nil {
+	if err := unpackFrom(ctx, r, sealerOf(st), b, w); err != nil {
 		return fmt.Errorf("reading %s: %w", b.Object, err)
 	}
 	return nil
 }
 
-func unpackFrom(ctx context.Context, r io.Reader, b cluster.Backup, w io.Writer) error {
+func unpackFrom(ctx context.Context, r io.Reader, keys *seal.Sealer, b cluster.Backup, w io.Writer) error {
 	stored, db := newTally(), newTally()
 	source := &remember{r: r, ctx: ctx}
 	raw := io.TeeReader(source, &stored)
-	dec, err := zstd.NewReader(bufio.NewReaderSize(raw, chunk),
+	plain, err := keys.Decrypt(bufio.NewReaderSize(raw, chunk))
+	if err != nil {
+		return blame(err, source, raw, b, stored)
+	}
+	dec, err := zstd.NewReader(plain,
 		zstd.WithDecoderMaxWindow(8*window),
 		zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderConcurrency(2)) // one goroutine unpacks while this one hashes and writes
@@ -59,6 +64,20 @@ func unpackFrom(ctx context.Context, r io.Reader, b cluster.Backup, w io.Writer)
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return compare(b, stored, db)
+}
+
+// blame says whose fault it is that an object does not begin to decrypt: the
+// store's, the keys', or, if the bytes are not those of the manifest, theirs.
+func blame(err error, source *remember, raw io.Reader, b cluster.Backup, stored tally) error {
+	if errors.Is(err, seal.ErrNoIdentity) {
+		if _, rest := io.Copy(io.Discard, raw); rest == nil && stored.sum() == b.StoredSHA {
+			return err
+		}
+	}
+	if source.err != nil {
+		return source.err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 func compare(b cluster.Backup, stored, db tally) error {

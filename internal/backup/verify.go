@@ -21,7 +21,8 @@ func Verify(ctx context.Context, st Store, b cluster.Backup) error {
 // Best finds the newest backup of the cluster that verifies, reading no more
 // objects than it must. Newer ones that do not are told as problems. Not found
 // means that the whole store was read and holds none; whenever that cannot be
-// known, it is an error.
+// known, it is an error. So is a best one that is older than what a trusted key
+// has signed last (ErrUntrusted).
 func Best(ctx context.Context, st Store, clusterName string) (b cluster.Backup, found bool, problems []Problem, err error) {
 	backups, problems, err := List(ctx, st)
 	if err != nil {
@@ -31,6 +32,9 @@ func Best(ctx context.Context, st Store, clusterName string) (b cluster.Backup, 
 		if b.Cluster != clusterName {
 			err = fmt.Errorf("it is of cluster %q", b.Cluster)
 		} else if err = Verify(ctx, st, b); err == nil {
+			if err := notOlder(ctx, st, b, clusterName); err != nil {
+				return cluster.Backup{}, false, problems, err
+			}
 			return b, true, problems, nil
 		} else if !errors.Is(err, ErrDamaged) {
 			return cluster.Backup{}, false, problems, err

@@ -116,12 +116,14 @@ type Backup struct {
 	Term        uint64    `json:"raft_term"`
 	Etcd        string    `json:"etcd_version"`
 	ClusterID   ClusterID `json:"cluster_id"`
-	Keys        int64     `json:"keys"`          // at Revision
-	Size        int64     `json:"size"`          // bytes of the database
-	StoredSize  int64     `json:"stored_size"`   // bytes of the object
-	SHA256      string    `json:"sha256"`        // of the database
-	StoredSHA   string    `json:"stored_sha256"` // of the object
-	Compression string    `json:"compression"`   // "zstd"
+	Keys        int64     `json:"keys"`                 // at Revision
+	Size        int64     `json:"size"`                 // bytes of the database
+	StoredSize  int64     `json:"stored_size"`          // bytes of the object
+	SHA256      string    `json:"sha256"`               // of the database
+	StoredSHA   string    `json:"stored_sha256"`        // of the object
+	Compression string    `json:"compression"`          // "zstd"
+	Encryption  string    `json:"encryption,omitempty"` // "age"; empty: none
+	Signer      string    `json:"signer,omitempty"`     // of the manifest: the key's short name, for people
 	By          string    `json:"by"`
 	At          time.Time `json:"at"`
 }
