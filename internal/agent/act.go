@@ -19,6 +19,10 @@ import (
 const (
 	memberCall = 8 * time.Second
 	stopLimit  = 30 * time.Second // then SIGKILL
+
+	// A hand-over takes milliseconds, and raft gives it up after one election
+	// timeout; etcd goes on waiting, as when all members stop at once.
+	handOverLimit = 3 * time.Second
 )
 
 // act takes a decision's steps in their order. The first that fails ends the
@@ -138,6 +142,8 @@ func (a *Agent) changeMembership(ctx context.Context, s plan.Step) error {
 	case plan.UpdateMember:
 		return a.own.Update(ctx, s.ID, []string{s.PeerURL})
 	case plan.TransferLeadership:
+		ctx, cancel := context.WithTimeout(ctx, handOverLimit)
+		defer cancel()
 		return a.own.MoveLeader(ctx, s.To)
 	}
 	panic(fmt.Sprintf("agent: no way to do %T", s))
