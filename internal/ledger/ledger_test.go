@@ -258,11 +258,16 @@ func TestCheckpointIsFenced(t *testing.T) {
 		must(t, write(5, "a"))
 		must(t, write(7, "b"))
 		wantErr(t, "a keeper of term 5", write(5, "a"), ledger.ErrFenced)
+		unread := ledger.Open(&faulty{Store: s, at: 1, fault: refused}, name)
+		err := unread.WriteCheckpoint(ctx, cluster.Checkpoint{Epoch: 1, Term: 5, By: "a", At: noon})
+		wantErr(t, "a keeper that cannot read the list", err, errFault)
 		there, err := l.Checkpoint(ctx, 1)
 		must(t, err)
 		if there.By != "b" || there.Term != 7 {
 			t.Errorf("there is %+v, want b's", there)
 		}
 		must(t, l.WriteCheckpoint(ctx, cluster.Checkpoint{Epoch: 2, Term: 2, By: "c", At: noon})) // another epoch counts anew
+		must(t, s.Put(ctx, "ledger/0000000001/checkpoint.json", []byte("{")))
+		must(t, write(5, "a")) // damage fences nobody
 	})
 }

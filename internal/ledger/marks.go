@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/store"
 )
 
 // MarkStarted says, before a founder's first start, that its disk is spent. It
@@ -86,10 +87,7 @@ var ErrFenced = errors.New("a keeper of a later term has written it")
 func (l *Ledger) WriteCheckpoint(ctx context.Context, c cluster.Checkpoint) error {
 	err := checkEpoch(c.Epoch)
 	if err == nil {
-		// A list that is not there, or is damaged, fences nobody.
-		if there, no := read[cluster.Checkpoint](ctx, l, checkpointKey(c.Epoch)); no == nil && there.Term > c.Term {
-			err = fmt.Errorf("%w: %s in term %d, ours is %d", ErrFenced, there.By, there.Term, c.Term)
-		}
+		err = l.fenced(ctx, c)
 	}
 	var data []byte
 	if err == nil {
@@ -100,6 +98,23 @@ func (l *Ledger) WriteCheckpoint(ctx context.Context, c cluster.Checkpoint) erro
 	}
 	if err != nil {
 		return fmt.Errorf("writing the checkpoint of epoch %d: %w", c.Epoch, err)
+	}
+	return nil
+}
+
+// fenced is ErrFenced, or why nobody knows. A list that is not there, or is
+// damaged, fences nobody; one that is unread may.
+func (l *Ledger) fenced(ctx context.Context, c cluster.Checkpoint) error {
+	key := checkpointKey(c.Epoch)
+	data, err := l.store.Read(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if there, damaged := decode[cluster.Checkpoint](key, data); damaged == nil && there.Term > c.Term {
+		return fmt.Errorf("%w: %s in term %d, ours is %d", ErrFenced, there.By, there.Term, c.Term)
 	}
 	return nil
 }
