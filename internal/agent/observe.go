@@ -38,7 +38,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Staged = stagedEpoch(a.opt.DataDir)
 	a.lookForForeign(ctx, &o)
 	o.Process = plan.Process{Running: a.proc != nil || a.foreign, Foreign: a.foreign, NotBefore: a.launch.notBefore,
-		Crashes: a.launch.crashes, SeedFails: a.seedFails.of(a.book.facts().Charter.Value().Epoch)}
+		Crashes: a.launch.crashes}
 	o.Disk.Removed = a.removedHere(o)
 	a.observeAuthorities(&o)
 	if o.Disk.State == cluster.DiskData && o.Process.Running {
@@ -59,6 +59,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Probes = a.probeResults()
 	o.Invitations = maps.Clone(a.invited)
 	o.Ledger = a.book.facts()
+	o.Process.SeedFails = a.seedFails.of(o.Ledger.Charter.Value().Epoch) // of this very charter: what Claim says of it stays said
 	o.Ledger.BackupTried = a.backups.tried
 	a.observeMachines(&o)
 	return o
