@@ -57,12 +57,12 @@ var (
 )
 
 // timely fails for a step that changes the membership or the store's copy of
-// it, or ends an etcd, when
-// what it was decided on is older than actFresh. Both clocks count: the
-// monotonic one is not set, the other one passes while a machine is suspended.
+// it, or ends an etcd or a machine that may be a voter's, when what it was
+// decided on is older than actFresh. Both clocks count: the monotonic one is not
+// set, the other one passes while a machine is suspended.
 func (a *Agent) timely(o plan.Observation, s plan.Step) error {
 	switch s.(type) {
-	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd, plan.WriteCheckpoint:
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd, plan.WriteCheckpoint, plan.CondemnMachine:
 	default:
 		return nil
 	}
@@ -213,13 +213,13 @@ func (a *Agent) stopEtcd(ctx context.Context) error {
 // restoreSeed builds the staged directory from the charter's backup.
 func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
 	err := a.stage(c, func(t backup.Target) error {
-		b, err := backup.Seeded(ctx, a.parts.Store, c.Seed)
+		b, err := backup.Seeded(ctx, a.vault(), c.Seed)
 		if err != nil {
 			return err
 		}
 		a.log.Info("restoring the seed", "backup", b.Key, "bytes", b.Size, "revision", b.Revision)
 		t.Progress = a.progress("restoring the seed", b.Size)
-		return backup.Restore(ctx, a.parts.Store, b, t)
+		return backup.Restore(ctx, a.vault(), b, t)
 	})
 	switch {
 	case errors.Is(err, backup.ErrDamaged): // a store that fails proves nothing about the backup

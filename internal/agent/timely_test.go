@@ -41,6 +41,7 @@ func TestStaleFacts(t *testing.T) {
 		"update":   {plan.WriteReadyMark{}, plan.UpdateMember{}},
 		"transfer": {plan.WriteReadyMark{}, plan.TransferLeadership{}},
 		"stop":     {plan.WriteReadyMark{}, plan.StopEtcd{}},
+		"condemn":  {plan.CondemnMachine{}}, // journalled
 	} {
 		for takes, stale := range map[time.Duration]bool{0: false, actFresh: false, actFresh + time.Millisecond: true} {
 			t.Run(name+" after "+takes.String(), func(t *testing.T) {
