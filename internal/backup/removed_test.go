@@ -25,6 +25,13 @@ func TestSeedFromARemovedMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the removal", func(ctx context.Context) error {
+		select {
+		case <-removed.ended: // at its removal, perhaps before it answered
+			return nil
+		default:
+		}
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
 		_, err := c.MemberRemove(ctx, state.Header.MemberId)
 		return err
 	})

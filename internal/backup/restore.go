@@ -10,10 +10,6 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"go.etcd.io/etcd/etcdutl/v3/snapshot"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-
 	"github.com/quorate/quorate/internal/cluster"
 )
 
@@ -36,37 +32,35 @@ type Target struct {
 	Progress func(done int64)
 }
 
-// Restore builds the target's data directory from a backup. The database is
-// checked while it streams to a file beside the target, so nothing is built
-// from damaged bytes (ErrDamaged). When it returns nil, all of it is durable;
-// when not, nothing is left. A crash leaves a file and a directory, both named
-// after DataDir, which the caller clears before the next try.
+// Restore builds the target's data directory from a backup, in one pass: the
+// database is checked while it streams to its place, and nothing is made of
+// damaged bytes (ErrDamaged). When it returns nil, all of it is durable; when
+// not, nothing is left. A crash leaves a directory that has not been renamed,
+// which the caller clears before the next try.
 func Restore(ctx context.Context, st Store, b cluster.Backup, into Target) error {
-	if err := vacant(into.DataDir); err != nil {
-		return fmt.Errorf("restoring %s: %w", b.Key, err)
+	err := vacant(into.DataDir)
+	if err == nil {
+		err = roomFor(filepath.Dir(into.DataDir), b.Size+walRoom)
 	}
-	if err := roomFor(filepath.Dir(into.DataDir), 2*b.Size+walRoom); err != nil {
-		return fmt.Errorf("restoring %s: %w", b.Key, err)
+	if err == nil {
+		err = build(ctx, into, func(db string) error { return download(ctx, st, b, db, into.Progress) })
 	}
-	db := into.DataDir + ".download"
-	defer os.Remove(db)
-	if err := download(ctx, st, b, db, into.Progress); err != nil {
-		return fmt.Errorf("restoring %s: %w", b.Key, err)
-	}
-	if err := build(ctx, db, into); err != nil {
+	if err != nil {
 		return fmt.Errorf("restoring %s: %w", b.Key, err)
 	}
 	return nil
 }
 
+// download writes the backup's database to a new file, and has the disk write
+// it while more comes.
 func download(ctx context.Context, st Store, b cluster.Backup, name string, progress func(int64)) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	var w io.Writer = f
+	w := io.Writer(&paced{f: f})
 	if progress != nil {
-		w = io.MultiWriter(f, &teller{tell: progress})
+		w = io.MultiWriter(w, &teller{tell: progress})
 	}
 	return errors.Join(unpack(ctx, st, b, w), f.Close())
 }
@@ -86,9 +80,10 @@ func (t *teller) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// build makes a data directory out of a database whose hash is checked or
-// which never had one. On an error the directory is gone again.
-func build(ctx context.Context, db string, into Target) (err error) {
+// build makes a data directory around a database that fill writes to the name
+// it is given: one that is checked, or never had a hash. On an error the
+// directory is gone again.
+func build(ctx context.Context, into Target, fill func(db string) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -97,36 +92,20 @@ func build(ctx context.Context, db string, into Target) (err error) {
 			err = errors.Join(err, os.RemoveAll(into.DataDir))
 		}
 	}()
-	if err := rebuild(db, into); err != nil {
+	if err := plant(into); err != nil {
+		return fmt.Errorf("building %s: %w", into.DataDir, err)
+	}
+	db := dbOf(into.DataDir) + ".new"
+	if err := fill(db); err != nil {
+		return err
+	}
+	if err := graft(db, into); err != nil {
 		return fmt.Errorf("building %s: %w", into.DataDir, err)
 	}
 	if err := syncTree(into.DataDir); err != nil {
 		return fmt.Errorf("building %s: %w", into.DataDir, err)
 	}
 	return ctx.Err()
-}
-
-// rebuild is etcdutl's restore. It keeps users, roles, leases and revisions,
-// and makes new members and a new log. etcd panics, or asks its logger to exit,
-// on a database that it cannot open; here that is an error.
-func rebuild(db string, into Target) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("etcd gave up: %v", p)
-		}
-	}()
-	lg := zap.NewNop().WithOptions(zap.WithFatalHook(zapcore.WriteThenPanic))
-	return snapshot.NewV3(lg).Restore(snapshot.RestoreConfig{
-		SnapshotPath:        db,
-		Name:                into.Name,
-		OutputDataDir:       into.DataDir,
-		PeerURLs:            []string{into.PeerURL},
-		InitialCluster:      into.InitialCluster,
-		InitialClusterToken: into.Token,
-		SkipHashCheck:       true, // download has checked it; a data directory's file has none
-		RevisionBump:        into.Bump,
-		MarkCompacted:       into.Bump > 0,
-	})
 }
 
 // vacant refuses a target that holds anything: nothing is ever overwritten.

@@ -23,8 +23,8 @@ type Survivor struct {
 	Etcd []string
 	// DataDir is etcd's, and its process is stopped. It is only read.
 	DataDir string
-	// Scratch is a directory that must not exist or be empty, on a disk with
-	// room for a copy. It is removed whatever happens.
+	// Scratch is a directory that must not exist or be empty, on the target's
+	// file system, which has room for a copy. It is removed whatever happens.
 	Scratch string
 	Target  Target
 }
@@ -61,11 +61,8 @@ func (s Survivor) check() error {
 		if err := vacant(dir); err != nil {
 			return err
 		}
-		if err := roomFor(filepath.Dir(dir), size+walRoom); err != nil {
-			return err
-		}
 	}
-	return nil
+	return roomFor(filepath.Dir(s.Target.DataDir), size+2*walRoom)
 }
 
 func (s Survivor) seed(ctx context.Context) error {
@@ -93,7 +90,7 @@ func (s Survivor) seed(ctx context.Context) error {
 	if err := holds(db, disk.Index); err != nil {
 		return err
 	}
-	return build(ctx, db, s.Target)
+	return build(ctx, s.Target, func(own string) error { return os.Rename(db, own) })
 }
 
 // holds checks that a stopped member's database has applied every entry up to
