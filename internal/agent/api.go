@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,19 +72,20 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	if err := a.mayRestore(ctx, q.Backup); err != nil {
 		return cluster.Verdict{}, err
 	}
-	for _, r := range append(s.observation.Reports, s.report) {
+	reports := append([]cluster.Report{s.report}, s.observation.Reports...)
+	for _, r := range reports {
 		if r.Keeper && r.Etcd.Healthy {
 			return cluster.Verdict{}, fmt.Errorf("%w: a quorum lives, led by %s", control.ErrRefused, r.Name)
 		}
 	}
-	for _, r := range append(s.observation.Reports, s.report) {
+	for _, r := range reports {
 		for _, lost := range q.Lost {
-			if r.Name == lost && r.Disk.State == cluster.DiskData && r.Disk.Epoch() == c.Value().Epoch {
+			if (r.Name == lost || r.PeerURL == lost) && r.Disk.State == cluster.DiskData && r.Disk.Epoch() == c.Value().Epoch {
 				return cluster.Verdict{}, fmt.Errorf("%w: %s answers, and holds data of epoch %d", control.ErrRefused, lost, c.Value().Epoch)
 			}
 		}
 	}
-	if unknown := unknownNames(q.Lost, bestMembers(s, append(s.observation.Reports, s.report))); len(unknown) > 0 {
+	if unknown := unknownNames(q.Lost, append(plan.LastMembers(s.observation), bestMembers(s, reports)...)); len(unknown) > 0 {
 		return cluster.Verdict{}, fmt.Errorf("%w: lost: no such member: %s", control.ErrRefused, strings.Join(unknown, ", "))
 	}
 	by := q.By
@@ -106,7 +108,7 @@ func (a *Agent) mayRestore(ctx context.Context, key string) error {
 	if a.parts.Store == nil {
 		return fmt.Errorf("%w: backup: without a store there are no backups", control.ErrRefused)
 	}
-	switch b, err := backup.Read(ctx, a.parts.Store, key); {
+	switch b, err := backup.Read(ctx, a.vault(), key); {
 	case err != nil:
 		return fmt.Errorf("%w: backup: %w", control.ErrRefused, err)
 	case b.Cluster != a.opt.Settings.Cluster:
@@ -115,18 +117,12 @@ func (a *Agent) mayRestore(ctx context.Context, key string) error {
 	return nil
 }
 
+// unknownNames are those that no member goes by: one that has never said its
+// name goes by its peer URL.
 func unknownNames(names []string, members []cluster.Member) []string {
-	var out []string
-	for _, n := range names {
-		known := false
-		for _, m := range members {
-			known = known || m.Name == n
-		}
-		if !known {
-			out = append(out, n)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return slices.ContainsFunc(members, func(m cluster.Member) bool { return m.Label() == n })
+	})
 }
 
 // Leave makes this node ask to be removed for good, or with Undo to come back.

@@ -104,7 +104,7 @@ func CheckPause(length time.Duration, reason string) error {
 
 // RecoverRequest is the operator's word (POST /v1/recover).
 type RecoverRequest struct {
-	Lost   []string `json:"lost,omitempty"` // member names whose disks never come back
+	Lost   []string `json:"lost,omitempty"` // members whose disks never come back: names, or the peer URL of one without a name
 	Empty  bool     `json:"empty,omitempty"`
 	Backup string   `json:"backup,omitempty"` // key of the one to restore, if no disk survives; else the newest good one
 	Reason string   `json:"reason,omitempty"`

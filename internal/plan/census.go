@@ -76,6 +76,16 @@ func suspects(o Observation) []suspect {
 	return out
 }
 
+// LastMembers are those of whom a recovery asks whether they are lost: an
+// operator gives them up by their labels.
+func LastMembers(o Observation) []cluster.Member {
+	var out []cluster.Member
+	for _, s := range suspects(o) {
+		out = append(out, s.Member)
+	}
+	return out
+}
+
 // isSame says that the store's, or the charter's, s is the member m.
 func isSame(s suspect, m cluster.Member) bool {
 	if s.founder {
