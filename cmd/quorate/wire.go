@@ -59,7 +59,7 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	client, peer := etcdFiles(w.cfg.Files()), etcdFiles(w.cfg.PeerFiles())
 	w.options = agent.Options{Settings: settings(w.cfg), Retention: retention(w.cfg), Name: w.cfg.Name, Zone: w.cfg.Zone, Host: w.cfg.Host,
 		AgentPort: w.cfg.AgentPort, DataDir: w.cfg.DataDir, Etcd: etcdConfig(w.cfg), Version: version}
-	w.parts = agent.Parts{Log: log, Source: source, Store: st, Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
+	w.parts = agent.Parts{Log: log, Source: source, Store: st, Seal: w.cfg.Sealer(), Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
 		Dial:   func(endpoint string) *etcd.Client { return etcd.Dial(endpoint, client, auth) },
 		HTTP:   w.httpClient(),
 		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) { return etcd.ProbePeerPort(ctx, u, peer) },
@@ -201,7 +201,7 @@ func settings(c config.Config) plan.Settings {
 }
 
 func retention(c config.Config) plan.Retention {
-	return plan.Retention{Last: c.BackupKeep, Hourly: c.BackupKeepHourly, Daily: c.BackupKeepDaily}
+	return plan.Retention{Last: c.BackupKeep, Hourly: c.BackupKeepHourly, Daily: c.BackupKeepDaily, Weekly: c.BackupKeepWeekly, Monthly: c.BackupKeepMonthly}
 }
 
 // etcdRunsHere says that an etcd answers on the client port: ours from an

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -44,6 +45,7 @@ type Parts struct {
 	Log     *slog.Logger
 	Source  Source
 	Store   *store.Store
+	Seal    *seal.Sealer // of backups; nil: plain and unsigned
 	Binary  etcd.Binary
 	EtcdVer etcd.Version
 	Environ []string

@@ -25,6 +25,9 @@ type backupState struct {
 	newest  *cluster.Backup
 }
 
+// vault is the store as backups go through it, sealed.
+func (a *Agent) vault() backup.Store { return backup.Sealed(a.parts.Store, a.parts.Seal) }
+
 func (a *Agent) setCatalog(all []cluster.Backup) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -112,7 +115,7 @@ func (a *Agent) backupHere(ctx context.Context) (cluster.Backup, error) {
 	c := a.parts.Dial(a.clientURL())
 	defer c.Close()
 	began := time.Now()
-	b, err := backup.Take(ctx, c, a.parts.Store, backup.Meta{Cluster: a.opt.Settings.Cluster,
+	b, err := backup.Take(ctx, c, a.vault(), backup.Meta{Cluster: a.opt.Settings.Cluster,
 		Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
 	if err == nil {
 		a.log.Info("backup taken", "key", b.Key, "revision", b.Revision, "bytes", b.Size, "stored_bytes", b.StoredSize, "took", time.Since(began))
@@ -134,20 +137,20 @@ func (a *Agent) noteBackup(b cluster.Backup) {
 }
 
 // prune lets go what retention no longer wants, out of the keeper's catalog: no
-// LIST. While housekeeping is paused nothing is deleted.
+// LIST. While housekeeping is paused, or its lock is unread, nothing is deleted.
 func (a *Agent) prune(ctx context.Context) {
 	s := a.published.Load()
-	if lock := s.observation.Ledger.Lock; !s.report.Keeper || lock.Known() && lock.Value().Held(time.Now()) {
+	if lock := s.observation.Ledger.Lock; !s.report.Keeper || lock.Unknown() || lock.Value().Held(time.Now()) {
 		return
 	}
 	a.mu.Lock()
-	catalog := slices.Clone(a.backups.catalog)
+	catalog, retention := slices.Clone(a.backups.catalog), a.opt.Retention
 	a.mu.Unlock()
-	remove := plan.Retain(catalog, a.opt.Retention, time.Now())
+	remove := plan.Retain(catalog, retention, time.Now())
 	if len(remove) == 0 {
 		return
 	}
-	if err := backup.Prune(ctx, a.parts.Store, remove); err != nil {
+	if err := backup.Prune(ctx, a.vault(), remove); err != nil {
 		a.log.Warn("pruning backups", "error", err)
 		return
 	}
@@ -183,7 +186,7 @@ func (a *Agent) Backups(ctx context.Context) ([]cluster.Backup, error) {
 	if a.parts.Store == nil {
 		return nil, fmt.Errorf("%w: this cluster has no store: set --store", control.ErrRefused)
 	}
-	all, problems, err := backup.List(ctx, a.parts.Store)
+	all, problems, err := backup.List(ctx, a.vault())
 	var errs []error
 	for _, p := range problems {
 		errs = append(errs, fmt.Errorf("%s: %w", p.Key, p.Err))

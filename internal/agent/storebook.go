@@ -272,7 +272,7 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 		if !b.facts().Backup.Unknown() {
 			return nil
 		}
-		all, problems, err := backup.List(ctx, b.a.parts.Store)
+		all, problems, err := backup.List(ctx, b.a.vault())
 		for _, p := range problems {
 			b.a.log.Warn("a backup makes no sense", "key", p.Key, "error", p.Err)
 		}
@@ -308,11 +308,11 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 // newest that is.
 func (b *storeBook) bestBackup(ctx context.Context) (cluster.Backup, bool, []backup.Problem, error) {
 	if b.soughtFor == "" {
-		return backup.Best(ctx, b.a.parts.Store, b.a.opt.Settings.Cluster)
+		return backup.Best(ctx, b.a.vault(), b.a.opt.Settings.Cluster)
 	}
-	named, err := backup.Read(ctx, b.a.parts.Store, b.soughtFor)
+	named, err := backup.Read(ctx, b.a.vault(), b.soughtFor)
 	if err == nil {
-		err = backup.Verify(ctx, b.a.parts.Store, named)
+		err = backup.Verify(ctx, b.a.vault(), named)
 	}
 	if errors.Is(err, backup.ErrDamaged) {
 		return cluster.Backup{}, false, []backup.Problem{{Key: b.soughtFor, Err: err}}, nil

@@ -37,6 +37,7 @@ type Config struct {
 	Naming     `group:"The cluster"`
 	Process    `group:"etcd"`
 	Backups    `group:"Backups"`
+	Sealing    `group:"Backups"`
 	Cloud      `group:"AWS"`
 	ServerTLS  `group:"TLS"`
 	PeerTLS    `group:"TLS"`
@@ -94,10 +95,13 @@ type Process struct {
 
 // Backups is how often there is a snapshot, and which ones stay.
 type Backups struct {
-	BackupInterval   time.Duration `type:"setting" env:"QUORATE_BACKUP_INTERVAL" default:"15m" placeholder:"TIME" help:"Time between full snapshots to --store; 0 is none (default ${default}). May change while running."`
-	BackupKeep       int           `type:"setting" env:"QUORATE_BACKUP_KEEP" default:"10" placeholder:"N" help:"Keep the newest N snapshots (default ${default}). May change while running."`
-	BackupKeepHourly int           `type:"setting" env:"QUORATE_BACKUP_KEEP_HOURLY" default:"24" placeholder:"N" help:"Keep the newest of each of the last N hours that have one (default ${default}). May change while running."`
-	BackupKeepDaily  int           `type:"setting" env:"QUORATE_BACKUP_KEEP_DAILY" default:"7" placeholder:"N" help:"Keep the newest of each of the last N days, in UTC, that have one (default ${default}). May change while running."`
+	BackupInterval    time.Duration `type:"setting" env:"QUORATE_BACKUP_INTERVAL" default:"15m" placeholder:"TIME" help:"Time between full snapshots to --store; 0 is none (default ${default}). May change while running."`
+	BackupKeep        int           `type:"setting" env:"QUORATE_BACKUP_KEEP" default:"10" placeholder:"N" help:"Keep the newest N snapshots (default ${default}). May change while running."`
+	BackupKeepHourly  int           `type:"setting" env:"QUORATE_BACKUP_KEEP_HOURLY" default:"24" placeholder:"N" help:"Keep the newest of each of the last N hours that have one (default ${default}). May change while running."`
+	BackupKeepDaily   int           `type:"setting" env:"QUORATE_BACKUP_KEEP_DAILY" default:"7" placeholder:"N" help:"Keep the newest of each of the last N days, in UTC, that have one (default ${default}). May change while running."`
+	BackupKeepWeekly  int           `type:"setting" env:"QUORATE_BACKUP_KEEP_WEEKLY" default:"4" placeholder:"N" help:"Keep the newest of each of the last N weeks, from Monday in UTC, that have one (default ${default}). May change while running."`
+	BackupKeepMonthly int           `type:"setting" env:"QUORATE_BACKUP_KEEP_MONTHLY" default:"0" placeholder:"N" help:"Keep the newest of each of the last N months, in UTC, that have one (default ${default}). May change while running."`
+	BackupCopy        string        `env:"QUORATE_BACKUP_COPY" placeholder:"URL" help:"A second store, of the same kinds as --store, that gets a copy of every backup and may lag behind; the first never waits for it. Default: none."`
 }
 
 // ServerTLS is for etcd's client port and the agent's port, and for quorate's
@@ -189,6 +193,7 @@ func (w *Words) Decode(ctx *kong.DecodeContext) error {
 
 func (c Config) clone() Config {
 	c.EtcdFlags, c.Args = slices.Clone(c.EtcdFlags), slices.Clone(c.Args)
+	c.BackupRecipient, c.BackupVerifyKeyFile = slices.Clone(c.BackupRecipient), slices.Clone(c.BackupVerifyKeyFile)
 	c.asRead, c.byFlag = maps.Clone(c.asRead), maps.Clone(c.byFlag)
 	c.unread = slices.Clone(c.unread)
 	return c

@@ -56,11 +56,7 @@ func (c *Config) absolute() {
 	if !c.BuiltIn() {
 		paths = append(paths, &c.Etcd)
 	}
-	for _, p := range paths {
-		if abs, err := filepath.Abs(*p); err == nil && *p != "" {
-			*p = abs
-		}
-	}
+	absolutePaths(append(paths, c.paths()...))
 }
 
 // takeArgs moves the words after -- where they belong: they are the command

@@ -48,6 +48,7 @@ func (c Config) Validate() []error {
 	c.Naming.check(&p)
 	c.checkEtcd(&p)
 	c.checkBackups(&p)
+	c.checkSealing(&p)
 	c.Cloud.check(&p)
 	p = append(p, c.ServerTLS.Files().Validate("")...)
 	p = append(p, c.PeerFiles().Validate("peer-")...)
@@ -192,11 +193,13 @@ func (c Config) checkBackups(p *problems) {
 	if c.BackupKeep < 1 {
 		p.say("backup-keep", "%d: want 1 or more", c.BackupKeep)
 	}
-	if c.BackupKeepHourly < 0 {
-		p.say("backup-keep-hourly", "%d: want 0 or more", c.BackupKeepHourly)
-	}
-	if c.BackupKeepDaily < 0 {
-		p.say("backup-keep-daily", "%d: want 0 or more", c.BackupKeepDaily)
+	for _, class := range []struct {
+		key string
+		n   int
+	}{{"backup-keep-hourly", c.BackupKeepHourly}, {"backup-keep-daily", c.BackupKeepDaily}, {"backup-keep-weekly", c.BackupKeepWeekly}, {"backup-keep-monthly", c.BackupKeepMonthly}} {
+		if class.n < 0 {
+			p.say(class.key, "%d: want 0 or more", class.n)
+		}
 	}
 }
 
@@ -232,6 +235,7 @@ func (c Config) WithoutAgent() []string {
 	if c.Size > 7 {
 		warn("size: each write waits for a majority of %s voters; 3 or 5 are usual", c.Size)
 	}
+	all = append(all, c.Sealing.warnings()...)
 	source, err := peers.Open(c.Peers, c.Ports())
 	if err != nil {
 		return all

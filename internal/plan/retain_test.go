@@ -63,6 +63,20 @@ func TestRetain(t *testing.T) {
 			},
 			want: "a b d",
 		},
+		"weeks begin on Monday": { // retainNow is a Tuesday
+			policy: Retention{Last: 1, Weekly: 2},
+			backups: []cluster.Backup{
+				bk("a", 1, 1, 9*day), bk("b", 1, 2, 3*day), bk("c", 1, 3, 2*day), bk("d", 1, 4, day), bk("e", 1, 5, 0),
+			},
+			want: "a b d",
+		},
+		"months have their own lengths": { // the 10th of March
+			policy: Retention{Last: 1, Monthly: 3},
+			backups: []cluster.Backup{
+				bk("a", 1, 1, 70*day), bk("b", 1, 2, 38*day), bk("c", 1, 3, 37*day), bk("d", 1, 4, 10*day), bk("e", 1, 5, 9*day), bk("f", 1, 6, 0),
+			},
+			want: "a c e",
+		},
 		"history, not the clock, says which is newest": {
 			policy:  Retention{Last: 1},
 			backups: []cluster.Backup{bk("a", 1, 9, -1000*day), bk("b", 2, 3, 1000*day)},
@@ -115,11 +129,13 @@ func TestRetainProperties(t *testing.T) {
 			Last:   rapid.IntRange(-1, 5).Draw(t, "last"),
 			Hourly: rapid.IntRange(-1, 5).Draw(t, "hourly"),
 			Daily:  rapid.IntRange(-1, 5).Draw(t, "daily"),
+			Weekly: rapid.IntRange(-1, 5).Draw(t, "weekly"), Monthly: rapid.IntRange(-1, 5).Draw(t, "monthly"),
 		}
 		now := drawTime(t, "now")
 		input := slices.Clone(all)
 		removed := Retain(all, policy, now)
 		kept := without(all, removed)
+		checkProven(t, all, policy, now)
 
 		if !slices.Equal(all, input) {
 			t.Fatal("the input was changed")
@@ -151,9 +167,25 @@ func checkMonotone(t *rapid.T, all, removed []cluster.Backup, policy Retention, 
 	if left := without(removed, Retain(more, policy, now)); len(left) > 0 {
 		t.Fatalf("one more backup brings back %s", keysOf(left))
 	}
-	richer := Retention{Last: max(policy.Last, 1) + 1, Hourly: policy.Hourly + 1, Daily: policy.Daily + 1}
+	richer := Retention{Last: max(policy.Last, 1) + 1, Hourly: policy.Hourly + 1, Daily: policy.Daily + 1, Weekly: policy.Weekly + 1, Monthly: policy.Monthly + 1}
 	if extra := without(Retain(all, richer, now), removed); len(extra) > 0 && removed != nil {
 		t.Fatalf("a richer policy removes %s too", keysOf(extra))
+	}
+}
+
+// checkProven: whatever the clock and the policy say, what was restored last for
+// a proof stays, and so does what would stay without it.
+func checkProven(t *rapid.T, all []cluster.Backup, policy Retention, now time.Time) {
+	if len(all) == 0 {
+		return
+	}
+	proven := all[rapid.IntRange(0, len(all)-1).Draw(t, "proven")]
+	removed := Retain(all, policy, now, proven.Key)
+	if slices.ContainsFunc(removed, func(b cluster.Backup) bool { return b.Key == proven.Key }) {
+		t.Fatalf("the proven %s went", proven.Key)
+	}
+	if extra := without(removed, Retain(all, policy, now)); len(extra) > 0 {
+		t.Fatalf("because one is proven, %s goes", keysOf(extra))
 	}
 }
 

@@ -1,8 +1,11 @@
 package kms
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,12 +59,39 @@ func TestAWS(t *testing.T) {
 	if problems := seal.New(keys).Check(); len(problems) > 0 {
 		t.Errorf("with it: %v", problems)
 	}
+	if err := roundTrip(seal.New(keys)); err != nil {
+		t.Error(err)
+	}
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if _, err := keys.Unwrap(ctx, wrapped.CiphertextBlob); err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("a service that is away: %v", err)
 	}
+}
+
+// roundTrip encrypts and decrypts a word.
+func roundTrip(s *seal.Sealer) error {
+	var sealed bytes.Buffer
+	w, err := s.Encrypt(&sealed)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write([]byte("secret")); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	r, err := s.Decrypt(&sealed)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(r)
+	if string(text) != "secret" {
+		return fmt.Errorf("read %q: %w", text, err)
+	}
+	return err
 }
 
 func TestValidate(t *testing.T) {
