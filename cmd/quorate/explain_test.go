@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/internal/clustertest/apt"
 )
 
 // TestExplain: for those who run etcd themselves, what `quorate explain` prints
@@ -95,7 +97,7 @@ func (r *rig) works(h *host, line string, env ...string) {
 
 // systemdEnvironment reads a drop-in as systemd.exec(5) says: quotes, then
 // backslashes, then specifiers.
-func systemdEnvironment(t *testing.T, text string) map[string]string {
+func systemdEnvironment(t testing.TB, text string) map[string]string {
 	t.Helper()
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if lines[0] != "[Service]" {
@@ -128,14 +130,10 @@ func systemdEnvironment(t *testing.T, text string) map[string]string {
 	return out
 }
 
-// verifyUnit has systemd itself look at the drop-in, where there is one.
-func verifyUnit(t *testing.T, dropin string) {
+// verifyUnit has systemd itself look at the drop-in.
+func verifyUnit(t testing.TB, dropin string) {
 	t.Helper()
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Log("systemd-analyze is not here: only our own parser has read the drop-in")
-		return
-	}
+	analyze := apt.Need(t, "/usr/bin/systemd-analyze", "systemd")
 	dir := t.TempDir()
 	unit := filepath.Join(dir, "etcd-quorate.service")
 	must(t, os.WriteFile(unit, []byte("[Unit]\nDescription=etcd\n[Service]\nExecStart=/bin/true\n"), 0o600))

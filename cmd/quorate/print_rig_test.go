@@ -75,11 +75,12 @@ func (b *bare) wipeDisk() {
 	must(b.r.t, os.RemoveAll(b.dataDir()))
 }
 
-// refused runs explain and wants an exit code of 1 and that reason, and no output.
+// refused runs explain and wants an exit code of 1 and that reason, no output,
+// and no advice that is an agent's.
 func (b *bare) refused(want string, args ...string) {
 	b.r.t.Helper()
 	out, errOut, code := b.r.quorate(append([]string{"explain", "-o", "env"}, b.args(args...)...)...)
-	if code != 1 || out != "" || !strings.Contains(errOut, want) {
+	if code != 1 || out != "" || !strings.Contains(errOut, want) || strings.Contains(errOut, "store: none") {
 		b.r.t.Errorf("%s: exit code %d, %q, %s; want %q", b.name, code, out, errOut, want)
 	}
 }

@@ -76,13 +76,14 @@ func TestPrintMoved(t *testing.T) {
 	}
 }
 
-// TestPrintGrow: one machine founds alone; 1→3→5, then without an upper limit;
-// a learner is promoted by its own machine. By a token of size 1.
+// TestPrintGrow: one machine founds alone; 1→3→7, then without an upper limit.
+// The second comes as a voter, and so before it starts there is no quorum; the
+// others as learners, each promoted by its own machine. By a token of size 1.
 func TestPrintGrow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.token("1")
-	names := []string{"a", "b", "c", "d", "e", "f"}
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 	hosts := map[string]*bare{}
 	for i, n := range names {
 		hosts[n] = r.bare(n, 11+i)
@@ -90,9 +91,9 @@ func TestPrintGrow(t *testing.T) {
 	hosts["a"].sh(flagsLine, "--register", "--size", "1", "--wait", "30s")
 	r.votes(60*time.Second, "a")
 	hosts["b"].refused("the cluster is full (1 members of 1)", "--size", "1", "--register")
-	join := func(name, size string) {
+	join := func(name, size string, more ...string) {
 		t.Helper()
-		hosts[name].sh(flagsLine, "--size", size, "--register", "--wait", "60s")
+		hosts[name].sh(flagsLine, append(more, "--size", size, "--register", "--wait", "60s")...)
 		r.eventually(60*time.Second, name+" is promoted", func() error {
 			_, errOut, code := r.quorate(append([]string{"explain", "-o", "flags"}, hosts[name].args("--register", "--size", size)...)...)
 			if code != 0 {
@@ -104,14 +105,16 @@ func TestPrintGrow(t *testing.T) {
 			return nil
 		})
 	}
-	join("b", "3")
+	join("b", "3", "--as-voter")
 	join("c", "3")
 	r.votes(30*time.Second, names[:3]...)
 	hosts["d"].refused("the cluster is full (3 members of 3)", "--size", "3", "--register")
-	join("d", "5")
-	join("e", "5")
-	hosts["f"].refused("the cluster is full (5 members of 5)", "--size", "5", "--register")
-	join("f", "0")
+	for i, strategy := range []string{"add", "replace", "prune", "add"} {
+		join(names[3+i], "7", "--join", strategy)
+	}
+	r.votes(30*time.Second, names[:7]...)
+	hosts["h"].refused("the cluster is full (7 members of 7)", "--size", "7", "--register")
+	join("h", "0")
 	r.votes(30*time.Second, names...)
 }
 

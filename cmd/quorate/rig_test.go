@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type rig struct {
 	nodes map[string]*host
 	store string // URL; empty: none
 	peers string // --peers; empty: the file
+	// secure is how clients of etcd connect; nil: plain text.
+	secure *tls.Config
 }
 
 // host is one machine.
@@ -227,9 +230,13 @@ func (r *rig) client(names ...string) *clientv3.Client {
 	r.t.Helper()
 	var eps []string
 	for _, n := range names {
-		eps = append(eps, r.nodes[n].url(2379))
+		u := r.nodes[n].url(2379)
+		if r.secure != nil {
+			u = strings.Replace(u, "http:", "https:", 1)
+		}
+		eps = append(eps, u)
 	}
-	c, err := clientv3.New(clientv3.Config{Endpoints: eps, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
+	c, err := clientv3.New(clientv3.Config{Endpoints: eps, TLS: r.secure, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 	must(r.t, err)
 	r.t.Cleanup(func() { c.Close() })
 	return c

@@ -139,6 +139,9 @@ func TestWarnings(t *testing.T) {
 	if w := must(t, good(t, "--store=file:///tmp/x")...).Warnings(); len(w) > 0 {
 		t.Errorf("a usual cluster: %q", w)
 	}
+	if w := must(t, good(t)...).WithoutAgent(); len(w) > 0 {
+		t.Errorf("a usual cluster without agents has no store: %q", w)
+	}
 }
 
 func TestHostAndZoneComeFromThePeersFile(t *testing.T) {

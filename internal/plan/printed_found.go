@@ -63,6 +63,9 @@ func (o Print) unproven() bool { return !o.Registry && !o.First && o.Mark != Mar
 // late is a founder whose fellows have started and wait for it, or a newcomer to
 // a cluster without a quorum.
 func (o Print) late() Decision {
+	if own, members, ok := o.second(); ok {
+		return o.begin("join", "the one voter waits for this node's entry to start", "existing", initialCluster(members, own.ID, o.Name))
+	}
 	peers, _, ok := o.founders()
 	waits := ok && slices.ContainsFunc(o.Answers, func(a PrintAnswer) bool {
 		if len(a.Members) != len(peers) {
@@ -83,6 +86,23 @@ func (o Print) late() Decision {
 		return wait("an etcd answers, and no quorum does", o.Answers[0].At)
 	}
 	return o.begin("found", "the other founders wait for this one", "new", o.foundersText(peers))
+}
+
+// second finds this node's entry beside that of the one voter that there was:
+// etcd takes it at once, and has no quorum until it starts. Every later entry is
+// refused by etcd where it would cost the quorum.
+func (o Print) second() (own cluster.Member, members []cluster.Member, ok bool) {
+	for _, a := range o.Answers {
+		at := slices.IndexFunc(a.Members, func(m cluster.Member) bool { return m.Listens(o.PeerURL) })
+		voters := slices.DeleteFunc(slices.Clone(a.Members), func(m cluster.Member) bool { return m.Learner })
+		if at < 0 || len(voters) != 2 || a.Members[at].Learner || a.Members[at].Started() {
+			return own, nil, false
+		}
+		if a.MemberID != 0 { // it runs, and is the other one: the list is not older than the entry
+			own, members, ok = a.Members[at], a.Members, true
+		}
+	}
+	return own, members, ok && (o.Mark == MarkOurs || o.Join == cluster.JoinPrepared && o.Mark != "")
 }
 
 // begin is a first start on this disk, marked where the mark may be written.

@@ -74,6 +74,20 @@ func fellow(members ...cluster.Member) func(*Print) {
 	return func(o *Print) { o.Answers = []PrintAnswer{{At: "x", ClusterID: 7, Members: members}} }
 }
 
+// lone is b, once the only voter, which has taken these entries and lost its quorum to one.
+func lone(more ...cluster.Member) func(*Print) {
+	return func(o *Print) {
+		o.Answers = []PrintAnswer{{At: "x", ClusterID: 7, MemberID: id("b"), Members: plus([]cluster.Member{voter("b")}, more...)}}
+	}
+}
+
+// also is one more answer, by a peer port.
+func also(members ...cluster.Member) func(*Print) {
+	return func(o *Print) {
+		o.Answers = append(o.Answers, PrintAnswer{At: "y", ClusterID: 7, Members: members})
+	}
+}
+
 func TestDecidePrint(t *testing.T) {
 	tests := map[string]struct {
 		see  Print
@@ -86,27 +100,38 @@ func TestDecidePrint(t *testing.T) {
 		"not registered, only asks":     {printing(registered(3, "b", "c"), justAsks), "wait: this node is not in the registry (with --register: RegisterSelf{a})"},
 		"registered by another address": {printing(func(o *Print) { o.PeerURL = at("z") }), "register: this node is not in the registry: RegisterSelf{a}"},
 
-		"founds":                                {printing(), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
-		"founds again: it has not started":      {printing(marked(MarkOurs)), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
-		"would found":                           {printing(justAsks), "wait: the peers source is complete, and nobody answers (with --register: MarkDisk{}, StartEtcd{new})"},
-		"a list proves no first start":          {printing(aList), "refuse: " + askFirst}, // trap 2
-		"late, and a list proves nothing":       {printing(aList, fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "refuse: " + askFirst},
-		"late, and it is the first start":       {printing(aList, first, fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
-		"a list, and this disk is marked":       {printing(aList, marked(MarkOurs)), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
-		"founds from a list, without leave":     {printing(aList, first, justAsks), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
-		"a lost disk never founds":              {printing(marked(MarkOther)), "refuse: this node has been started before, on a disk that is lost, and no member answers: start the others"}, // trap 2
-		"a mark unread founds nothing":          {printing(marked("")), "wait: which disk has this node's identity is unread"},
-		"the source is not complete":            {printing(registered(3, "a", "b")), "wait: the peers source is not complete yet (2 of 3)"}, // trap 1
-		"the size of the registry founds":       {printing(most(5)), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
-		"no size at all":                        {printing(aList, most(0), registered(0, "a")), "refuse: founding needs a size: give --size, or a peers source that knows it"},
-		"the fourth waits for the founders":     {printing(registered(3, "b", "c", "d", "a")), "wait: this node is no founder, and no member answers (the founders are 3)"},
-		"a list that lacks this node":           {printing(aList, registered(3, "b", "c", "d")), "wait: this machine is not in the peers source"},
-		"a list that names this node otherwise": {printing(aList, func(o *Print) { o.Name = "z" }), "refuse: the peers source calls this machine by another name (a, not z)"},
-		"late, the others wait":                 {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
-		"late, on a lost disk":                  {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c")), marked(MarkOther)), "wait: an etcd answers, and no quorum does (x)"},
-		"late, but it has run: lost":            {printing(fellow(voters("a", "b", "c")...)), "wait: an etcd answers, and no quorum does (x)"}, // ETCD-FACTS 6.4
-		"a cluster without a quorum, of others": {printing(fellow(voters("b", "c", "d")...)), "wait: an etcd answers, and no quorum does (x)"},
-		"late, a quorum of the others serves":   {printing(quorum(plus(voters("b", "c"), unpublished("a")), "b", "c")), "join: an entry awaits this node: MarkDisk{}, StartEtcd{existing}"},
+		"founds":                                            {printing(), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"founds again: it has not started":                  {printing(marked(MarkOurs)), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
+		"would found":                                       {printing(justAsks), "wait: the peers source is complete, and nobody answers (with --register: MarkDisk{}, StartEtcd{new})"},
+		"a list proves no first start":                      {printing(aList), "refuse: " + askFirst}, // trap 2
+		"late, and a list proves nothing":                   {printing(aList, fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "refuse: " + askFirst},
+		"late, and it is the first start":                   {printing(aList, first, fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
+		"a list, and this disk is marked":                   {printing(aList, marked(MarkOurs)), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
+		"founds from a list, without leave":                 {printing(aList, first, justAsks), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
+		"a lost disk never founds":                          {printing(marked(MarkOther)), "refuse: this node has been started before, on a disk that is lost, and no member answers: start the others"}, // trap 2
+		"a mark unread founds nothing":                      {printing(marked("")), "wait: which disk has this node's identity is unread"},
+		"the source is not complete":                        {printing(registered(3, "a", "b")), "wait: the peers source is not complete yet (2 of 3)"}, // trap 1
+		"the size of the registry founds":                   {printing(most(5)), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"no size at all":                                    {printing(aList, most(0), registered(0, "a")), "refuse: founding needs a size: give --size, or a peers source that knows it"},
+		"the fourth waits for the founders":                 {printing(registered(3, "b", "c", "d", "a")), "wait: this node is no founder, and no member answers (the founders are 3)"},
+		"a list that lacks this node":                       {printing(aList, registered(3, "b", "c", "d")), "wait: this machine is not in the peers source"},
+		"a list that names this node otherwise":             {printing(aList, func(o *Print) { o.Name = "z" }), "refuse: the peers source calls this machine by another name (a, not z)"},
+		"late, the others wait":                             {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
+		"late, on a lost disk":                              {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c")), marked(MarkOther)), "wait: an etcd answers, and no quorum does (x)"},
+		"late, but it has run: lost":                        {printing(fellow(voters("a", "b", "c")...)), "wait: an etcd answers, and no quorum does (x)"}, // ETCD-FACTS 6.4
+		"a cluster without a quorum, of others":             {printing(fellow(voters("b", "c", "d")...)), "wait: an etcd answers, and no quorum does (x)"},
+		"the second voter, after its entry":                 {printing(marked(MarkOurs), lone(unstarted(voter("a")))), "join: the one voter waits for this node's entry to start: StartEtcd{existing}"},
+		"the second voter, prepared":                        {printing(justAsks, byStrategy(cluster.JoinPrepared), lone(unstarted(voter("a")))), "join: the one voter waits for this node's entry to start: StartEtcd{existing}"},
+		"the second voter, prepared, its mark unread":       {printing(justAsks, byStrategy(cluster.JoinPrepared), marked(""), lone(unstarted(voter("a")))), "wait: an etcd answers, and no quorum does (x)"},
+		"the second voter, an entry of another disk":        {printing(marked(MarkOther), lone(unstarted(voter("a")))), "wait: an etcd answers, and no quorum does (x)"},
+		"the second voter, an entry of nobody knows whose":  {printing(lone(unstarted(voter("a")))), "wait: an etcd answers, and no quorum does (x)"},
+		"the second voter, it has run":                      {printing(marked(MarkOurs), lone(unpublished("a"))), "wait: an etcd answers, and no quorum does (x)"},
+		"the second voter, only a peer port answers":        {printing(marked(MarkOurs), fellow(voter("b"), unstarted(voter("a")))), "wait: an etcd answers, and no quorum does (x)"},
+		"the second voter, another answer does not list it": {printing(marked(MarkOurs), lone(unstarted(voter("a"))), also(voter("b"))), "wait: an etcd answers, and no quorum does (x)"},
+		"the second voter, beside a learner":                {printing(marked(MarkOurs), lone(unstarted(voter("a")), learner("c"))), "join: the one voter waits for this node's entry to start: StartEtcd{existing}"},
+		"a learner's entry needs a quorum":                  {printing(marked(MarkOurs), lone(unstarted(learner("a")), voter("c"))), "wait: an etcd answers, and no quorum does (x)"},
+		"the third voter's entry needs a quorum":            {printing(marked(MarkOurs), lone(unstarted(voter("a")), voter("c"))), "wait: an etcd answers, and no quorum does (x)"},
+		"late, a quorum of the others serves":               {printing(quorum(plus(voters("b", "c"), unpublished("a")), "b", "c")), "join: an entry awaits this node: MarkDisk{}, StartEtcd{existing}"},
 
 		"resumes":                        {printing(onData), "start: the data is usable: StartEtcd{resume}"},
 		"resumes without the source":     {printing(onData, func(o *Print) { o.View = cluster.Unknown[cluster.View]() }), "start: the data is usable: StartEtcd{resume}"},
