@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -149,12 +150,7 @@ func newborn(path string) error {
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
 		return nil
 	}
-	db, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: 100 * time.Millisecond})
-	if err != nil {
-		return err // in use, or no database
-	}
-	defer db.Close()
-	return db.View(func(tx *bolt.Tx) error {
+	return inDatabase(path, func(tx *bolt.Tx) error {
 		if meta := tx.Bucket([]byte("meta")); meta != nil && len(meta.Get([]byte("consistent_index"))) > 0 {
 			return errors.New("it has seen raft entries")
 		}
@@ -173,19 +169,35 @@ func newborn(path string) error {
 // removed: etcd writes that down when it applies a removal, for ever. A database
 // that a running etcd holds is not waited for: that is an error.
 func Removed(etcdDir string, id cluster.MemberID) (bool, error) {
-	db, err := bolt.Open(dbFile(etcdDir), 0, &bolt.Options{ReadOnly: true, Timeout: 100 * time.Millisecond})
-	if err != nil {
-		return false, fmt.Errorf("reading whether member %s has been removed: %w", id, err)
-	}
-	defer db.Close()
 	removed := false
-	err = db.View(func(tx *bolt.Tx) error {
+	err := inDatabase(dbFile(etcdDir), func(tx *bolt.Tx) error {
 		if b := tx.Bucket([]byte("members_removed")); b != nil {
 			removed = b.Get([]byte(id.String())) != nil
 		}
 		return nil
 	})
-	return removed, err
+	if err != nil {
+		return false, fmt.Errorf("reading whether member %s has been removed: %w", id, err)
+	}
+	return removed, nil
+}
+
+// inDatabase reads a database that no etcd holds; one that is held, or is none,
+// is an error. So is a damaged one: bbolt panics over a bad page, and a file that
+// was cut short faults, which would end the agent in each of its rounds.
+func inDatabase(path string, read func(*bolt.Tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s is damaged: %v", path, p)
+		}
+	}()
+	db, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: 100 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.View(read)
 }
 
 // noDanglingLink refuses a link into nowhere, which a missing file system

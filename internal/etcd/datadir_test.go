@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -93,6 +96,38 @@ func TestANewbornDatabaseIsEmpty(t *testing.T) {
 	must(t, os.RemoveAll(walDir(m.cfg.DataDir)))
 	if d := m.disk(); d.State != cluster.DiskUnread || !strings.Contains(d.Detail, "raft entries") {
 		t.Errorf("data without its log: %+v", d)
+	}
+}
+
+// A database with a bad page, or one that a full disk has cut short, is an error
+// and not the end of the agent: etcd is to say itself what is wrong.
+func TestRemovedOfADamagedDatabase(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Dir(dbFile(dir)), 0o700))
+	db, err := bolt.Open(dbFile(dir), 0o600, nil)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket([]byte("members_removed"))
+		for i := range 3000 {
+			err = errors.Join(err, b.Put([]byte(cluster.MemberID(i).String()), make([]byte, 100)))
+		}
+		return err
+	}))
+	must(t, db.Close())
+	whole, err := os.ReadFile(dbFile(dir))
+	must(t, err)
+	if said, err := Removed(dir, 7); err != nil || !said {
+		t.Errorf("the whole database: %v, %v", said, err)
+	}
+	const pages = 4 * 4096 // the two that begin it, and two more
+	for name, damaged := range map[string][]byte{
+		"bad pages": append(slices.Clone(whole[:pages]), bytes.Repeat([]byte{0xee}, len(whole)-pages)...),
+		"cut short": whole[:pages],
+	} {
+		must(t, os.WriteFile(dbFile(dir), damaged, 0o600))
+		if said, err := Removed(dir, 7); err == nil || said {
+			t.Errorf("%s: %v, %v", name, said, err)
+		}
 	}
 }
 
