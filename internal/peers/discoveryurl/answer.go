@@ -37,6 +37,7 @@ const (
 
 var (
 	errExists  = errors.New("it is there already")
+	errNoKey   = errors.New("there is no such key")
 	errNoToken = errors.New("there is no such token")
 )
 
@@ -51,7 +52,9 @@ func read(status int, body []byte) (answer, error) {
 	switch {
 	case err == nil && a.Code == codeNodeExist:
 		return a, errExists
-	case err == nil && a.Code == codeNotFound, status == http.StatusNotFound:
+	case err == nil && a.Code == codeNotFound:
+		return a, fmt.Errorf("%w: %w", errNoToken, errNoKey)
+	case status == http.StatusNotFound: // of whoever: it proves nothing
 		return a, errNoToken
 	case status != http.StatusOK && status != http.StatusCreated:
 		return a, fmt.Errorf("%d %s", status, http.StatusText(status))

@@ -147,6 +147,26 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// TestMark: a mark that is not there is so by the service's own word; a page of
+// anybody's that says 404 leaves it unknown, for a lost disk would seem new.
+func TestMark(t *testing.T) {
+	token, _ := startService(t, 3)
+	s := open(t, token)
+	for _, want := range []string{"", "one", "two"} {
+		if want != "" {
+			must(t, s.SetMark(t.Context(), "a", "http://h:1", want))
+		}
+		if got, err := s.Mark(t.Context(), "a", "http://h:1"); err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	if got, err := open(t, server.URL+"/secret-token").Mark(t.Context(), "a", "http://h:1"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%q, %v; want an error", got, err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://":                 "want https://host/TOKEN",

@@ -18,7 +18,7 @@ const diskKey = "/_quorate-disk-"
 func (s *Source) Mark(ctx context.Context, name, peerURL string) (string, error) {
 	a, err := s.ask(ctx, http.MethodGet, diskKey+registry.Of(name, peerURL).ID, "", nil)
 	switch {
-	case errors.Is(err, errNoToken): // the service's word for any key
+	case errors.Is(err, errNoKey): // by the API's own word, and not any 404 on the way to it
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("reading this node's mark at the discovery URL at %s: %w", s.host, err)
