@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -150,7 +151,7 @@ func (a answer) peer(id, kind string) (p cluster.Peer, there bool, err error) {
 	case host == "":
 		return p, false, fmt.Errorf("%s, and it has no %s address", m.state, kind)
 	}
-	return cluster.Peer{ID: id, Name: id, Host: host, Zone: either(m.zone, place.zone), Region: a.region, State: state, Launched: m.launched,
+	return cluster.Peer{ID: id, Name: id, Host: host, Zone: cmp.Or(m.zone, place.zone), Region: a.region, State: state, Launched: m.launched,
 		Group: place.group, Held: strings.HasSuffix(place.lifecycle, ":Wait") && state != cluster.Running, Unhealthy: place.unhealthy}, true, nil
 }
 
@@ -170,11 +171,4 @@ func stateOf(lifecycle string) (state cluster.PeerState, counts bool, err error)
 		return "", false, nil
 	}
 	return "", false, fmt.Errorf("lifecycle state %q: not known to this quorate", lifecycle)
-}
-
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
