@@ -108,7 +108,7 @@ func (a *Agent) mayRestore(ctx context.Context, key string) error {
 	if a.parts.Store == nil {
 		return fmt.Errorf("%w: backup: without a store there are no backups", control.ErrRefused)
 	}
-	switch b, err := backup.Read(ctx, a.parts.Store, key); {
+	switch b, err := backup.Read(ctx, a.vault(), key); {
 	case err != nil:
 		return fmt.Errorf("%w: backup: %w", control.ErrRefused, err)
 	case b.Cluster != a.opt.Settings.Cluster:
