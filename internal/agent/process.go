@@ -137,10 +137,16 @@ func (a *Agent) lookForForeign(ctx context.Context, o *plan.Observation) {
 	if a.proc != nil {
 		return
 	}
-	if a.foreign && !a.readOnly {
-		_ = os.WriteFile(a.path(foreignFile), []byte("an etcd that quorate did not start has served here, on data elsewhere\n"), 0o600)
+	_, err := os.Stat(a.path(foreignFile))
+	unmarked := errors.Is(err, os.ErrNotExist) // a mark that is unread may be there
+	if unmarked && a.foreign && !a.readOnly {
+		err = durable.WriteFile(a.path(foreignFile), []byte("an etcd that quorate did not start has served here, on data elsewhere\n"), 0o600)
+		if err != nil {
+			a.log.Warn("recording that an etcd serves here on data elsewhere", "error", err)
+		}
+		unmarked = false
 	}
-	if _, err := os.Stat(a.path(foreignFile)); err == nil {
+	if !unmarked {
 		o.Disk.State = cluster.DiskElsewhere
 	}
 }
