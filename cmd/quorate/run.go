@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/quorate/quorate/internal/agent"
 	"github.com/quorate/quorate/internal/config"
@@ -47,15 +48,15 @@ func (c *runCmd) Run(ctx context.Context, to streams) error {
 		return err
 	}
 	defer stopHealth()
-	go w.reload(ctx, a)
-	go w.keepRegistry(ctx, source, a)
-	go trim(ctx)
-	figures, rules := make(chan struct{}), make(chan struct{})
-	go func() { w.putFigures(ctx, a); close(figures) }()
-	go func() { w.keepFirewall(ctx, a); close(rules) }()
+	reloading := *w // it changes its configuration, while the others read theirs
+	var work sync.WaitGroup
+	work.Go(func() { reloading.reload(ctx, a) })
+	work.Go(func() { w.keepRegistry(ctx, source, a) })
+	work.Go(func() { trim(ctx) })
+	work.Go(func() { w.putFigures(ctx, a) })
+	work.Go(func() { w.keepFirewall(ctx, a) })
 	err = a.Run(ctx, ln)
 	stop()
-	<-figures
-	<-rules
+	work.Wait()
 	return err
 }
