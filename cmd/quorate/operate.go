@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/control"
 )
@@ -64,25 +64,32 @@ type leaveCmd struct {
 }
 
 func (c *leaveCmd) Run(ctx context.Context, out io.Writer) error {
-	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
-		r, err := a.Report(ctx)
-		if err != nil {
-			return err
-		}
-		question := fmt.Sprintf("Remove %s (%s) from cluster %s for good?", r.Name, r.Host, r.Cluster)
-		if !c.Undo && !c.Yes && !confirm(out, question) {
-			return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
-		}
-		if err := a.Leave(ctx, control.LeaveRequest{Undo: c.Undo}); err != nil {
-			return err
-		}
-		if c.Undo {
-			fmt.Fprintf(out, "%s may join again\n", r.Name)
-		} else {
-			fmt.Fprintf(out, "%s has asked to be removed; `quorate status` shows when it is\n", r.Name)
-		}
-		return nil
+	// Of several agents the next would leave when one is silent, or is slow to say yes.
+	if agents, err := agentsOf(ctx, c.Target); err != nil {
+		return err
+	} else if len(agents) != 1 {
+		return usage{fmt.Errorf("agent: not given, and peers are %d nodes: want the one that is to leave, as 127.0.0.1:%d", len(agents), c.AgentPort)}
+	}
+	r, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (cluster.Report, error) { return a.Report(ctx) })
+	if err != nil {
+		return err
+	}
+	question := fmt.Sprintf("Remove %s (%s) from cluster %s for good?", r.Name, r.Host, r.Cluster)
+	if !c.Undo && !c.Yes && !agreed(ctx, out, question) {
+		return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
+	}
+	err = withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
+		return a.Leave(ctx, control.LeaveRequest{Undo: c.Undo})
 	})
+	switch {
+	case err != nil:
+		return err
+	case c.Undo:
+		fmt.Fprintf(out, "%s may join again\n", r.Name)
+	default:
+		fmt.Fprintf(out, "%s has asked to be removed; `quorate status` shows when it is\n", r.Name)
+	}
+	return nil
 }
 
 // recoverCmd gives an operator's word on what is lost for good.
@@ -99,15 +106,15 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 	if len(c.Lost) == 0 && !c.Empty && c.Backup == "" {
 		return usage{fmt.Errorf("lost: name the members whose disks will never come back, or give --backup or --empty")}
 	}
+	s, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.Status, error) { return a.Status(ctx) })
+	if err != nil {
+		return err
+	}
+	printStatus(out, s)
+	if !c.Yes && !agreed(ctx, out, c.question(s)) { // whose reading no request's time limit cuts short
+		return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
+	}
 	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
-		s, err := a.Status(ctx)
-		if err != nil {
-			return err
-		}
-		printStatus(out, s)
-		if !c.Yes && !confirm(out, c.question(s)) {
-			return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
-		}
 		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, Backup: c.Backup, Reason: c.Reason, By: operator()})
 		if err != nil {
 			return err
@@ -137,12 +144,7 @@ func (c *recoverCmd) question(s control.Status) string {
 }
 
 // confirm asks on the terminal; without one the answer is no.
-func confirm(out io.Writer, question string) bool {
-	fmt.Fprint(out, question, " [y/N] ")
-	line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
-	line = strings.ToLower(strings.TrimSpace(line))
-	return line == "y" || line == "yes"
-}
+func confirm(out io.Writer, question string) bool { return agreed(context.Background(), out, question) }
 
 func operator() string {
 	name := "operator"

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func TestOperate(t *testing.T) {
 		if _, errOut, code := r.quorate("leave", left.agentFlag()); code != 2 || !strings.Contains(errOut, "not confirmed") {
 			t.Errorf("leave without an answer: exit code %d, %s", code, errOut)
 		}
-		r.does("leave", left.agentFlag(), "--yes")
+		left.leavesSlowly()
 		r.voters(30*time.Second, rest...)
 		left.says(20*time.Second, "this node has left the cluster")
 		out, _, code := r.quorate("status", "--peers", "a="+a.addr+",b="+b.addr)
@@ -140,7 +141,7 @@ func (r *rig) apiOfHealthy(t *testing.T, a *host) {
 func (r *rig) pausing(a, b, c *host) {
 	t := r.t
 	t.Helper()
-	if _, errOut, code := r.quorate("pause", a.agentFlag(), "--for", "1000h", "--reason", "x"); code != 1 || !strings.Contains(errOut, "for: want a time") {
+	if _, errOut, code := r.quorate("pause", a.agentFlag(), "--for", "1000h", "--reason", "x"); code != 2 || !strings.Contains(errOut, "for: 1000h0m0s: want a time") {
 		t.Errorf("a pause without an end: exit code %d, %s", code, errOut)
 	}
 	r.does("pause", b.agentFlag(), "--for", "1h", "--reason", "a new switch")
@@ -191,4 +192,27 @@ func tree(t *testing.T, dir string) map[string]string {
 		return err
 	}))
 	return out
+}
+
+// leavesSlowly: who reads the question for longer than a request may take is
+// asked once, and heard.
+func (h *host) leavesSlowly() {
+	h.r.t.Helper()
+	cmd := exec.Command(program, "leave", h.agentFlag(), "--timeout", "1s")
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	answer, err := cmd.StdinPipe()
+	must(h.r.t, err)
+	must(h.r.t, cmd.Start())
+	began := time.Now()
+	h.r.eventually(10*time.Second, "a request's time is over", func() error {
+		if time.Since(began) < 2*time.Second {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	_, err = io.WriteString(answer, "y\n")
+	if err = errors.Join(err, cmd.Wait()); err != nil || strings.Count(out.String(), "for good?") != 1 {
+		h.r.t.Errorf("a late yes: %v\n%s", err, out.String())
+	}
 }
