@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -130,25 +131,17 @@ func inView(v cluster.Fact[cluster.View], id string) bool {
 	return id != "" && slices.ContainsFunc(v.Value().Peers, func(p cluster.Peer) bool { return p.ID == id })
 }
 
+// copied is nil of an empty map: most observations have no Machines at all.
 func copied(m map[string]time.Time) map[string]time.Time {
 	if len(m) == 0 {
 		return nil
 	}
-	out := make(map[string]time.Time, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
+	return maps.Clone(m)
 }
 
 // ownPeer is this node's machine, as the source tells of it.
 func ownPeer(o plan.Observation) (cluster.Peer, bool) {
-	for _, p := range o.View.Value().Peers {
-		if p.PeerURL(o.Self.Scheme) == o.Self.PeerURL {
-			return p, true
-		}
-	}
-	return cluster.Peer{}, false
+	return o.View.Value().PeerAt(o.Self.Scheme, o.Self.PeerURL)
 }
 
 // announcedAs names the machine whose announcement is remembered: a data

@@ -106,3 +106,13 @@ func (v View) Peer(name string) (Peer, bool) {
 	}
 	return Peer{}, false
 }
+
+// PeerAt is the peer whose etcd talks to other members at that URL.
+func (v View) PeerAt(scheme, peerURL string) (Peer, bool) {
+	for _, p := range v.Peers {
+		if p.PeerURL(scheme) == peerURL {
+			return p, true
+		}
+	}
+	return Peer{}, false
+}

@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -49,10 +50,7 @@ func (w *World) actMachine(m *machine, step plan.Step) bool {
 	default:
 		return false
 	}
-	handled := make(map[string]time.Time, len(m.agent.machines.handled)) // an observation may hold the old one
-	for k, v := range m.agent.machines.handled {
-		handled[k] = v
-	}
+	handled := maps.Clone(m.agent.machines.handled) // an observation may hold the old one
 	handled[step.String()] = w.clockOf(m)
 	m.agent.machines.handled = handled
 	if strings.HasPrefix(step.String(), "ReleaseMachine{") && !w.chance(w.faults.storeRefuse) {

@@ -145,12 +145,7 @@ func (o Observation) reportAt(peerURL string) (cluster.Report, bool) {
 
 // peer is our own entry in the view.
 func (o Observation) peer() (cluster.Peer, bool) {
-	for _, p := range o.View.Value().Peers {
-		if p.PeerURL(o.Self.Scheme) == o.Self.PeerURL {
-			return p, true
-		}
-	}
-	return cluster.Peer{}, false
+	return o.View.Value().PeerAt(o.Self.Scheme, o.Self.PeerURL)
 }
 
 // me is this node as the others see it, for counting itself among them.

@@ -192,10 +192,8 @@ func admitted(o Observation, r cluster.Report) bool {
 	if v.Unknown() {
 		return false
 	}
-	for _, p := range v.Value().Peers {
-		if p.PeerURL(o.Self.Scheme) == r.PeerURL {
-			return p.Alive() && p.Name == r.Name
-		}
+	if p, in := v.Value().PeerAt(o.Self.Scheme, r.PeerURL); in {
+		return p.Alive() && p.Name == r.Name
 	}
 	return !v.Value().Authoritative
 }
