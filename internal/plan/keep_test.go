@@ -63,7 +63,7 @@ func removeRows() map[string]row {
 		"gone and down":                           {house3(peers("a", "b"), down("c", 0)), "keep: a voter's machine is gone: RemoveMember{c}"},
 		"terminated and down":                     {house3(state("c", cluster.Terminated), down("c", 0)), "keep: a voter's machine is gone: RemoveMember{c}"},
 		"terminating and down":                    {house3(state("c", cluster.Terminating), down("c", 0)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
-		"down for long, in the source":            {house3(down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},             // TRAPS 2, 8: time alone proves nothing
+		"down for long, in the source":            {house3(down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},                                  // TRAPS 2, 8: time alone proves nothing
 		"down, the source is down":                {house3(sourceDown, down("c", time.Hour)), "keep: the peers source cannot be read: no machine is added, and none counts as gone (2 of 3 voters healthy)"}, // trap 8
 		"down, missing from a mere list":          {house3(peers("a", "b"), listOnly, down("c", time.Hour)), "keep: a voter is unhealthy, and nothing proves that it is lost (2 of 3 voters healthy)"},
 		"the source has lost two of three":        {house3(peers("a"), down("b", 0), down("c", 0)), "keep: the peers source has lost more than a minority at once: not believed (1 of 3 voters healthy)"}, // trap 8
