@@ -23,13 +23,14 @@ const renewAge = 3 * time.Second
 // Two never restart at once. Say X and Y both decide to, X no later than Y. What
 // an agent hears was sent at most 5 s ago (2 s on its way, 3 s kept), and the
 // round that decides tells of it (Restarting) before it acts. X has told of its
-// flag for 10 s, Y too: each saw the other's flag, or that it was gone. It is gone after a restart alone,
-// and then the other was seen healthy since. So both saw both flags, under one
-// leader and term that both themselves reported. If those were the same for
-// both, so was the order, and one of them was not first. If Y's term is the later
-// one, Y saw X report it, from a round after the one in which X decided: X's
-// restart was over, and X healthy. An etcd that has not been healthy for 10 s need
-// not wait for its turn: everyone has seen that by then, and waits for it.
+// flag for 10 s, Y too: each saw the other's flag, or that it was gone. It is
+// gone after a restart alone, and then the other was seen healthy since. So both
+// saw both flags, under one leader and term that both themselves reported. If
+// those were the same for both, so was the order, and one of them was not first.
+// If Y's term is the later one, Y saw X report it, from a round after the one in
+// which X decided: X's restart was over, and X healthy. An etcd that has not been
+// healthy for 10 s need not wait for its turn: everyone has seen that by then,
+// and waits for it.
 func renew(o Observation, d Decision) Decision {
 	if !o.Process.StaleCA || o.Process.Foreign || len(d.Steps) > 0 || d.Verb == "refuse" {
 		return d
