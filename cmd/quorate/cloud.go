@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/quorate/quorate/internal/agent"
 	"github.com/quorate/quorate/internal/aws"
 	"github.com/quorate/quorate/internal/cloudwatch"
+	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/lifecycle"
 )
 
@@ -34,7 +33,7 @@ func (w *wiring) putFigures(ctx context.Context, a *agent.Agent) {
 	if w.cfg.Cloudwatch == "" {
 		return
 	}
-	quota := quotaBytes(w.cfg.EtcdFlags)
+	quota := etcd.Quota(w.cfg.EtcdFlags, w.parts.Environ)
 	_ = cloudwatch.New(firstRegion(w.cfg.Peers), w.cfg.Cloudwatch, w.cfg.Cluster, w.parts.Log).Run(ctx, func() (cloudwatch.Figures, bool) {
 		return figures(a, quota)
 	})
@@ -49,31 +48,11 @@ func figures(a *agent.Agent, quota int64) (cloudwatch.Figures, bool) {
 	if s.Backup != nil {
 		f.BackupAge, f.Keys = &s.BackupAge, &s.Backup.Keys
 	}
-	if r.Etcd.DBSize > 0 {
+	if r.Etcd.DBSize > 0 && quota > 0 {
 		percent := 100 * float64(r.Etcd.DBSize) / float64(quota)
 		f.DBSizePercent = &percent
 	}
 	return f, true
-}
-
-// etcdQuota is etcd's own default.
-const etcdQuota = 2 << 30
-
-// quotaBytes is the quota that the operator has given etcd.
-func quotaBytes(flags []string) int64 {
-	for i, f := range slices.Backward(flags) {
-		name, value, given := strings.Cut(strings.TrimLeft(f, "-"), "=")
-		if name != "quota-backend-bytes" {
-			continue
-		}
-		if !given && i+1 < len(flags) {
-			value = flags[i+1]
-		}
-		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 {
-			return n
-		}
-	}
-	return etcdQuota
 }
 
 // firstRegion is where a cluster of many regions puts its figures, wherever the

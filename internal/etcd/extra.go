@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -67,6 +68,32 @@ func CheckExtra(extra []string) error {
 func Free(extra []string) []string {
 	settings, _ := parseExtra(extra)
 	return flagArgs(slices.DeleteFunc(settings, func(s Setting) bool { return instead(s.Flag) != "" }))
+}
+
+// Quota is how large etcd lets its database grow, in bytes, when it is started
+// with the operator's flags and environment; 0: without a limit.
+func Quota(extra, environ []string) int64 {
+	const usual, name = 2 << 30, "quota-backend-bytes"
+	quota := func(text string) int64 {
+		switch n, err := strconv.ParseInt(text, 10, 64); {
+		case err != nil || n == 0: // etcd itself does not start on an error
+			return usual
+		default:
+			return max(n, 0)
+		}
+	}
+	settings, _ := parseExtra(extra)
+	for _, s := range slices.Backward(settings) {
+		if s.Flag == name {
+			return quota(s.Value)
+		}
+	}
+	for _, e := range environ {
+		if value, ok := strings.CutPrefix(e, "ETCD_QUOTA_BACKEND_BYTES="); ok && value != "" {
+			return quota(value)
+		}
+	}
+	return usual
 }
 
 // parseExtra reads --flag=value, --flag value and --flag (true), with one dash

@@ -106,6 +106,25 @@ func TestCheckExtraNamesEveryProblem(t *testing.T) {
 	}
 }
 
+// TestQuota: as etcd takes it, the last flag, then the variable, then its own.
+func TestQuota(t *testing.T) {
+	environ := []string{"PATH=/bin", "ETCD_QUOTA_BACKEND_BYTES=8000"}
+	for _, c := range []struct {
+		extra, environ []string
+		want           int64
+	}{
+		{nil, nil, 2 << 30},
+		{nil, environ, 8000},
+		{[]string{"--quota-backend-bytes=5000", "-quota-backend-bytes", "6000", "--max-txn-ops=9"}, environ, 6000},
+		{[]string{"--quota-backend-bytes=0"}, environ, 2 << 30},
+		{[]string{"--quota-backend-bytes=-1"}, environ, 0},
+	} {
+		if got := Quota(c.extra, c.environ); got != c.want {
+			t.Errorf("%v %v: %d, want %d", c.extra, c.environ, got, c.want)
+		}
+	}
+}
+
 // TestAuthorities: a CA for clients counts only where certificates are demanded
 // of them, because else etcd does not get it.
 func TestAuthorities(t *testing.T) {
