@@ -1,5 +1,5 @@
 # Everything that a target needs, it installs itself; Go is enough, and for
-# the S3 tests Python 3.
+# the tests on an emulated AWS Python 3. Parts of Debian's take root.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BIN     := bin/quorate
