@@ -256,6 +256,19 @@ func TestWrongTypesAreToldTogether(t *testing.T) {
 	}
 }
 
+// A variable that the command line has set right hinders no reload either.
+func TestReloadBesideAWrongVariable(t *testing.T) {
+	t.Setenv("QUORATE_BACKUP_KEEP", "many")
+	path := file(t, "size: 3\n")
+	c := must(t, good(t, "--config="+path, "--backup-keep=4")...)
+	if err := os.WriteFile(path, []byte("size: 5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if next, changed, err := c.Reload(); err != nil || !slices.Equal(changed, []string{"size"}) || next.Size != 5 || next.BackupKeep != 4 {
+		t.Errorf("%v, %v, size %v", changed, err, next.Size)
+	}
+}
+
 func TestSizeAuto(t *testing.T) {
 	for _, c := range []struct{ args, file, env, want string }{
 		{"--size=auto", "", "3", "auto"},

@@ -31,7 +31,7 @@ func (c Config) Reload() (Config, []string, error) {
 	if c.File == "" {
 		return c, nil, nil
 	}
-	fresh, err := reread(c.File)
+	fresh, err := reread(c.File, c.byFlag)
 	if err != nil {
 		return c, nil, err
 	}
@@ -63,10 +63,11 @@ func (c Config) Reload() (Config, []string, error) {
 	return next, changed, errors.Join(stuck...)
 }
 
-// reread is the file and the environment without a command line.
-func reread(path string) (Config, error) {
+// reread is the file and the environment without a command line; what is wrong
+// in the environment with keys that one has set does not count.
+func reread(path string, byFlag map[string]bool) (Config, error) {
 	var fresh Config
-	app, err := kong.New(&fresh, kong.NoDefaultHelp(), Lenient())
+	app, err := kong.New(&fresh, kong.NoDefaultHelp(), lenientBut(byFlag))
 	if err != nil {
 		return Config{}, fmt.Errorf("building the configuration: %w", err)
 	}

@@ -13,7 +13,10 @@ import (
 // slips are values of the command line and the environment that are not of
 // their key's type. Kong itself would stop at the first; these wait for
 // Validate, to be told with all other problems.
-type slips struct{ all []slip }
+type slips struct {
+	all []slip
+	set map[string]bool // keys that an earlier command line has set
+}
 
 type slip struct {
 	key         string
@@ -22,8 +25,10 @@ type slip struct {
 }
 
 // Lenient is what a kong whose commands embed Config is made with.
-func Lenient() kong.Option {
-	s := &slips{}
+func Lenient() kong.Option { return lenientBut(nil) }
+
+func lenientBut(set map[string]bool) kong.Option {
+	s := &slips{set: set}
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		return errors.Join(
 			kong.NamedMapper("setting", lenient{s, kong.NewRegistry().RegisterDefaults()}).Apply(k),
@@ -84,7 +89,7 @@ func (s *slips) problems(byFlag map[string]bool) []error {
 	var all []error
 	var told []string
 	for _, slip := range s.all {
-		if slip.environment && byFlag[slip.key] || slices.Contains(told, slip.key) {
+		if slip.environment && (byFlag[slip.key] || s.set[slip.key]) || slices.Contains(told, slip.key) {
 			continue
 		}
 		told = append(told, slip.key)
