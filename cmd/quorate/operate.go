@@ -95,7 +95,7 @@ func (c *leaveCmd) Run(ctx context.Context, out io.Writer) error {
 // recoverCmd gives an operator's word on what is lost for good.
 type recoverCmd struct {
 	config.Target
-	Lost   []string `help:"Names of members whose disks will never come back." placeholder:"NAME"`
+	Lost   []string `help:"Names of members whose disks will never come back; the peer URL of one that has never said its name." placeholder:"NAME"`
 	Backup string   `help:"Which backup to restore if no disk survives, as backup list names it (default: the newest good one)." placeholder:"KEY"`
 	Empty  bool     `help:"If nothing can be restored, found an empty cluster: what it held is gone."`
 	Reason string   `help:"Why; kept in the ledger."`

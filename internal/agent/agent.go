@@ -135,8 +135,12 @@ func New(opt Options, parts Parts) (*Agent, error) {
 	if err := sweepStaging(opt.DataDir); err != nil {
 		return nil, fmt.Errorf("preparing data-dir: %w", err)
 	}
-	_, err := os.Stat(a.path(leavingFile))
-	a.leaving = err == nil
+	switch _, err := os.Stat(a.path(leavingFile)); {
+	case err == nil:
+		a.leaving = true
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("reading whether this node leaves: %w", err)
+	}
 	proc, found, err := etcd.Adopt(opt.DataDir, opt.Etcd.DataDir)
 	if err != nil {
 		return nil, err

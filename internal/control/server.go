@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -38,6 +39,10 @@ var ErrRefused = errors.New("refused")
 // maxBody bounds a request: a report of a large cluster is some tens of KiB.
 const maxBody = 1 << 20
 
+// bodyLimit is how long a request may take to arrive: who sends a byte now and
+// then must not hold a connection for ever.
+const bodyLimit = 10 * time.Second
+
 // Handler serves the agent API for n. A web page that somebody's browser shows
 // cannot make it do anything: a cross-origin POST is refused, with 403.
 func Handler(n Agent) http.Handler {
@@ -45,7 +50,7 @@ func Handler(n Agent) http.Handler {
 	mux.HandleFunc("GET /v1/report", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Report(), nil) })
 	mux.HandleFunc("POST /v1/report", func(w http.ResponseWriter, r *http.Request) {
 		var theirs cluster.Report
-		if err := decode(r, &theirs); err != nil {
+		if err := decode(w, r, &theirs); err != nil {
 			fail(w, unreadable(err), err)
 			return
 		}
@@ -84,7 +89,13 @@ func Handler(n Agent) http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusForbidden, errors.New("a request from another site's page"))
 	}))
-	return guard.Handler(mux)
+	guarded := guard.Handler(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 { // and no ReadTimeout: that would end a handler that takes long
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyLimit)) // only a test's recorder cannot
+		}
+		guarded.ServeHTTP(w, r)
+	})
 }
 
 // otherMethod is the one by which the path can be asked, if there is one: the
@@ -101,7 +112,7 @@ func otherMethod(mux *http.ServeMux, r *http.Request) string {
 func post[Q, A any](do func(context.Context, Q) (A, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var q Q
-		if err := decode(r, &q); err != nil {
+		if err := decode(w, r, &q); err != nil {
 			fail(w, unreadable(err), err)
 			return
 		}
@@ -118,11 +129,12 @@ func unreadable(err error) int {
 	return http.StatusBadRequest
 }
 
-func decode(r *http.Request, into any) error {
+func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
 		return err
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the answer may take longer
 	if len(body) == 0 {
 		return nil
 	}

@@ -2,11 +2,15 @@ package control
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -121,5 +125,49 @@ func TestNoLeaderIsHealth(t *testing.T) {
 	fill(&n, cluster.Report{Etcd: cluster.EtcdState{Running: true, Errors: []string{noLeader, "NOSPACE"}}})
 	if !slices.Equal(n.Alarms, []string{"NOSPACE"}) {
 		t.Errorf("the alarms are %q", n.Alarms)
+	}
+}
+
+// pipe is a listener with one connection.
+type pipe struct {
+	conn net.Conn
+	once sync.Once
+	end  chan struct{}
+}
+
+func (p *pipe) Accept() (c net.Conn, err error) {
+	p.once.Do(func() { c = p.conn })
+	if c == nil {
+		<-p.end
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (p *pipe) Close() error   { close(p.end); return nil }
+func (p *pipe) Addr() net.Addr { return p.conn.LocalAddr() }
+
+// TestSlowBody: who begins a request and does not end it is let go.
+func TestSlowBody(t *testing.T) {
+	for _, path := range []string{"leave", "nothing"} {
+		synctest.Test(t, func(t *testing.T) { slowBody(t, path) })
+	}
+}
+
+func slowBody(t *testing.T, path string) {
+	client, server := net.Pipe()
+	l := &leaver{}
+	srv := &http.Server{Handler: Handler(l)}
+	go srv.Serve(&pipe{conn: server, end: make(chan struct{})})
+	defer srv.Close()
+	go io.Copy(io.Discard, client)
+	began := time.Now()
+	for err := error(nil); err == nil; _, err = client.Write([]byte("{")) { // until the server lets go
+		if time.Since(began) == 0 {
+			_, err = client.Write([]byte("POST /v1/" + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"))
+		}
+		time.Sleep(time.Second)
+	}
+	if took := time.Since(began); took < bodyLimit || took > bodyLimit+2*time.Second || l.left != 0 {
+		t.Errorf("%s: let go after %s, left %d times", path, took, l.left)
 	}
 }
