@@ -83,22 +83,26 @@ func (w *wiring) register(leaves func() bool) {
 	w.parts.Source = peers.Registering(w.parts.Source, self, w.parts.Secure.Peer, leaves)
 }
 
+// registryPace is how often a registry is compared while the members stay the same.
+const registryPace = time.Minute
+
 // keepRegistry brings a registry in step with the members while this node is
-// the keeper.
+// the keeper: soon after they change, and now and then.
 func (w *wiring) keepRegistry(ctx context.Context, source peers.Source, a *agent.Agent) {
 	registry, ok := source.(peers.Syncer)
 	if !ok {
 		return
 	}
-	said := ""
+	said, synced, at := "", "", time.Time{}
 	for ctx.Err() == nil {
-		if r := a.Report(); r.Keeper && len(r.Members) > 0 {
-			call, cancel := context.WithTimeout(ctx, 10*time.Second)
+		r := a.Report()
+		if members := fmt.Sprint(r.Members); r.Keeper && len(r.Members) > 0 && (members != synced || time.Since(at) > registryPace) {
+			call, cancel := context.WithTimeout(ctx, 20*time.Second)
 			err := registry.Sync(call, r.Members)
 			cancel()
 			switch {
 			case err == nil:
-				said = ""
+				said, synced, at = "", members, time.Now()
 			case err.Error() != said && ctx.Err() == nil:
 				said = err.Error()
 				w.parts.Log.Warn("the discovery registry is not in step", "error", err)

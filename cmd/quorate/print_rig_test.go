@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/quorate/quorate/internal/cluster"
 )
 
@@ -119,8 +121,8 @@ func (r *rig) votes(limit time.Duration, names ...string) map[string]cluster.Mem
 	return got
 }
 
-// token makes a registry of its own and a token in it.
-func (r *rig) token(size string) {
+// token makes a registry of its own and a token in it, and is a client of that.
+func (r *rig) token(size string) *clientv3.Client {
 	r.t.Helper()
 	addr, c, _ := registry(r.t.(*testing.T))
 	r.eventually(30*time.Second, "the registry", func() error { _, err := registered(c); return err })
@@ -129,4 +131,5 @@ func (r *rig) token(size string) {
 		r.t.Fatal(errOut)
 	}
 	r.store, r.peers = "", strings.TrimSpace(out)
+	return c
 }

@@ -120,10 +120,11 @@ func TestPrintGrow(t *testing.T) {
 
 // TestPrintPrune: of five two are dead. Replace takes one away, though only when
 // the cluster is full; prune takes both, one by one, and nobody's unstarted entry.
+// The registry follows, and founds nothing beside a cluster that is down.
 func TestPrintPrune(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.token("5")
+	registry := r.token("5")
 	names := []string{"a", "b", "c", "d", "e"}
 	hosts := map[string]*bare{}
 	for i, n := range append(names, "f", "g", "h") {
@@ -157,6 +158,14 @@ func TestPrintPrune(t *testing.T) {
 	hosts["g"].sh(flagsLine, "--size", "5", "--register", "--as-voter", "--join", "prune", "--look", "1s", "--wait", "60s")
 	r.votes(60*time.Second, "a", "b", "f", "g")
 	hosts["c"].refused("this member has been removed from its cluster", "--size", "5")
+	got, err := registered(registry)
+	if slices.Sort(got); err != nil || !slices.Equal(got, []string{"a", "b", "f", "g"}) {
+		t.Errorf("registered are %v, %v", got, err)
+	}
+	for _, h := range hosts {
+		h.kill()
+	}
+	hosts["h"].refused("this node is no founder, and no member answers", "--size", "5", "--register") // the fifth of five, on a new disk
 }
 
 // TestPrintConcurrent: three join at once, with prune: one after the other, and

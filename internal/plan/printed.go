@@ -22,6 +22,10 @@ type Print struct {
 	Mark     Mark
 	View     cluster.Fact[cluster.View]
 	Registry bool // peers are there because they registered, and the view's size founds
+	// Founders is what a registry has recorded, once, of who founds; none of them
+	// where its cluster runs and was founded otherwise.
+	Founders  cluster.Fact[[]cluster.Founder]
+	OutOfStep bool // the registry is not in step with Members
 
 	Answers []PrintAnswer
 	// Members is the list that a quorum agreed on; unknown without one.
@@ -61,6 +65,11 @@ const (
 type (
 	// RegisterSelf puts this node into the registry that is its peers source.
 	RegisterSelf struct{ Name, PeerURL string }
+	// WriteFounders records in the registry who founds, create-if-absent. Losing is
+	// no failure.
+	WriteFounders struct{ Founders []cluster.Founder }
+	// SyncRegistry brings the registry in step with the members. Its failure is none.
+	SyncRegistry struct{}
 	// MarkDisk says, before a first start, that this disk has the node's identity.
 	MarkDisk struct{}
 	// AddVoter adds an entry that votes at once.
@@ -68,19 +77,28 @@ type (
 )
 
 func (s RegisterSelf) String() string { return "RegisterSelf{" + s.Name + "}" }
+func (s WriteFounders) String() string {
+	return "WriteFounders{" + strings.Join(founderNames(s.Founders), "+") + "}"
+}
+func (s SyncRegistry) String() string { return "SyncRegistry{}" }
 func (s MarkDisk) String() string     { return "MarkDisk{}" }
 func (s AddVoter) String() string     { return "AddVoter{" + s.Name + "}" }
 
 // Irreversible steps destroy or decide something that no later round can undo.
-func (s RegisterSelf) Irreversible() bool { return false }
-func (s MarkDisk) Irreversible() bool     { return false }
-func (s AddVoter) Irreversible() bool     { return false }
+func (s RegisterSelf) Irreversible() bool  { return false }
+func (s WriteFounders) Irreversible() bool { return false }
+func (s SyncRegistry) Irreversible() bool  { return false }
+func (s MarkDisk) Irreversible() bool      { return false }
+func (s AddVoter) Irreversible() bool      { return false }
 
 // DecidePrint is the one decision of print mode. Its steps end with StartEtcd
 // when there is something to print; else one change is to be made, and all
 // looked at anew. Without leave to register, a change is a wait that names it.
 func DecidePrint(o Print) Decision {
 	d := o.decide()
+	if o.Register && o.OutOfStep && len(d.Steps) > 0 {
+		d.Steps = append([]Step{SyncRegistry{}}, d.Steps...) // before a removal: who is no member any more was one
+	}
 	if o.Register || !slices.ContainsFunc(d.Steps, func(s Step) bool { _, start := s.(StartEtcd); return !start }) {
 		return d
 	}
@@ -90,7 +108,7 @@ func DecidePrint(o Print) Decision {
 func (o Print) decide() Decision {
 	switch {
 	case o.Disk.State != cluster.DiskEmpty && o.Disk.State != cluster.DiskData:
-		return do("wait", "the data directory is unread", detailOf(o.Disk.Detail))
+		return wait("the data directory is unread", o.Disk.Detail)
 	case o.torn():
 		return refuse("two clusters answer: end one of them")
 	case o.Disk.State == cluster.DiskData:
@@ -110,13 +128,6 @@ func (o Print) decide() Decision {
 		return o.late()
 	}
 	return o.found()
-}
-
-func detailOf(s string) []any {
-	if s == "" {
-		return nil
-	}
-	return []any{s}
 }
 
 func (o Print) torn() bool {
@@ -162,14 +173,7 @@ func (o Print) entry() (cluster.Member, bool) {
 	return cluster.Member{}, false
 }
 
-func (o Print) peer() (cluster.Peer, bool) {
-	for _, p := range o.View.Value().Peers {
-		if p.PeerURL(o.Scheme) == o.PeerURL {
-			return p, true
-		}
-	}
-	return cluster.Peer{}, false
-}
+func (o Print) peer() (cluster.Peer, bool) { return o.View.Value().PeerAt(o.Scheme, o.PeerURL) }
 
 func (o Print) listed() bool {
 	p, in := o.peer()

@@ -2,14 +2,17 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-// founders are the first of the source, as many as found. All nodes see the
-// same ones: the order is the registry's, or that of age and name.
-func (o Print) founders() ([]cluster.Peer, Decision, bool) {
+// founders are those that the registry has recorded, else the first of the source,
+// as many as found. All nodes see the same ones: the order is the registry's, or
+// that of age and name.
+func (o Print) founders() ([]cluster.Founder, Decision, bool) {
+	if o.Registry && o.Founders.Known() {
+		return o.among(o.Founders.Value())
+	}
 	v := o.View.Value()
 	size := o.Size
 	if o.Registry || size <= 0 {
@@ -17,29 +20,42 @@ func (o Print) founders() ([]cluster.Peer, Decision, bool) {
 	}
 	peers := slices.DeleteFunc(slices.Clone(v.Peers), func(p cluster.Peer) bool { return !p.Alive() })
 	switch {
+	case o.Registry && o.Founders.Unknown():
+		return nil, wait("who founds by this registry is unread"), false
 	case size <= 0:
 		return nil, refuse("founding needs a size: give --size, or a peers source that knows it"), false
 	case len(peers) < size:
 		return nil, wait("the peers source is not complete yet", len(peers), " of ", size), false
 	}
-	peers = peers[:size]
-	if !slices.ContainsFunc(peers, func(p cluster.Peer) bool { return p.Name == o.Name }) {
-		return nil, wait("this node is no founder, and no member answers", "the founders are ", len(peers)), false
+	var first []cluster.Founder
+	for _, p := range peers[:size] {
+		first = append(first, cluster.Founder{Name: p.Name, PeerURL: p.PeerURL(o.Scheme)})
 	}
-	return peers, Decision{}, true
+	return o.among(first)
 }
 
-func (o Print) foundersText(peers []cluster.Peer) string {
-	var parts []string
-	for _, p := range peers {
-		parts = append(parts, p.Name+"="+p.PeerURL(o.Scheme))
+func (o Print) among(all []cluster.Founder) ([]cluster.Founder, Decision, bool) {
+	if !slices.Contains(all, cluster.Founder{Name: o.Name, PeerURL: o.PeerURL}) {
+		return nil, wait("this node is no founder, and no member answers", "the founders are ", len(all)), false
 	}
-	return strings.Join(parts, ",")
+	return all, Decision{}, true
+}
+
+func founderNames(all []cluster.Founder) []string {
+	var names []string
+	for _, f := range all {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func foundersText(all []cluster.Founder) string {
+	return cluster.Charter{Founders: all}.InitialCluster()
 }
 
 // found is reached when no etcd of any peer answers.
 func (o Print) found() Decision {
-	peers, d, ok := o.founders()
+	founders, d, ok := o.founders()
 	switch {
 	case !ok:
 		return d
@@ -49,8 +65,10 @@ func (o Print) found() Decision {
 		return refuse("this node has been started before, on a disk that is lost, and no member answers: start the others")
 	case o.unproven():
 		return refuse(askFirst)
+	case o.Registry && o.Founders.Absent():
+		return do("found", "the registry is complete, and nobody answers", nil, WriteFounders{founders})
 	}
-	return o.begin("found", "the peers source is complete, and nobody answers", "new", o.foundersText(peers))
+	return o.begin("found", "the peers source is complete, and nobody answers", "new", foundersText(founders))
 }
 
 const askFirst = "nothing tells a first start from a lost disk: if the cluster has never run, say --first-start on each founder"
@@ -66,14 +84,14 @@ func (o Print) late() Decision {
 	if own, members, ok := o.second(); ok {
 		return o.begin("join", "the one voter waits for this node's entry to start", "existing", initialCluster(members, own.ID, o.Name))
 	}
-	peers, _, ok := o.founders()
+	founders, _, ok := o.founders()
 	waits := ok && slices.ContainsFunc(o.Answers, func(a PrintAnswer) bool {
-		if len(a.Members) != len(peers) {
+		if len(a.Members) != len(founders) {
 			return false
 		}
-		for _, p := range peers {
-			at := slices.IndexFunc(a.Members, func(m cluster.Member) bool { return m.Name == p.Name && m.Listens(p.PeerURL(o.Scheme)) })
-			if at < 0 || p.Name == o.Name && published(a.Members[at]) {
+		for _, f := range founders {
+			at := slices.IndexFunc(a.Members, func(m cluster.Member) bool { return m.Name == f.Name && m.Listens(f.PeerURL) })
+			if at < 0 || f.Name == o.Name && published(a.Members[at]) {
 				return false
 			}
 		}
@@ -85,7 +103,7 @@ func (o Print) late() Decision {
 	if !waits || o.Mark != MarkNone && o.Mark != MarkOurs {
 		return wait("an etcd answers, and no quorum does", o.Answers[0].At)
 	}
-	return o.begin("found", "the other founders wait for this one", "new", o.foundersText(peers))
+	return o.begin("found", "the other founders wait for this one", "new", foundersText(founders))
 }
 
 // second finds this node's entry beside that of the one voter that there was:

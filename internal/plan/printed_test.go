@@ -8,12 +8,13 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-// printing is node a, its disk empty, in a registry of a, b and c that found,
-// with leave to register; nobody answers.
+// printing is node a, its disk empty, in a registry of a, b and c, recorded as
+// the founders, with leave to register; nobody answers.
 func printing(options ...func(*Print)) Print {
 	o := Print{Name: "a", PeerURL: at("a"), Scheme: "http", Join: cluster.JoinReplace, Size: 3, Register: true, Token: "t",
 		Disk: cluster.Disk{State: cluster.DiskEmpty}, Mark: MarkNone, Registry: true, Vitals: map[cluster.MemberID]Vital{}}
 	registered(3, "a", "b", "c")(&o)
+	recorded("a", "b", "c")(&o)
 	for _, set := range options {
 		set(&o)
 	}
@@ -29,6 +30,22 @@ func registered(size int, names ...string) func(*Print) {
 		o.View = cluster.Known(v)
 	}
 }
+
+// recorded are the founders that the registry keeps.
+func recorded(names ...string) func(*Print) {
+	return func(o *Print) {
+		var all []cluster.Founder
+		for _, n := range names {
+			all = append(all, cluster.Founder{Name: n, PeerURL: at(n)})
+		}
+		o.Founders = cluster.Known(all)
+	}
+}
+
+// unrecorded is a registry by which nobody has founded yet.
+func unrecorded(o *Print) { o.Founders = cluster.Absent[[]cluster.Founder]() }
+
+func outOfStep(o *Print) { o.OutOfStep = true }
 
 // quorum answers with these members; those named are healthy, others unwell.
 func quorum(members []cluster.Member, healthy ...string) func(*Print) {
@@ -110,10 +127,18 @@ func TestDecidePrint(t *testing.T) {
 		"founds from a list, without leave":                 {printing(aList, first, justAsks), "found: the peers source is complete, and nobody answers: StartEtcd{new}"},
 		"a lost disk never founds":                          {printing(marked(MarkOther)), "refuse: this node has been started before, on a disk that is lost, and no member answers: start the others"}, // trap 2
 		"a mark unread founds nothing":                      {printing(marked("")), "wait: which disk has this node's identity is unread"},
-		"the source is not complete":                        {printing(registered(3, "a", "b")), "wait: the peers source is not complete yet (2 of 3)"}, // trap 1
-		"the size of the registry founds":                   {printing(most(5)), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"the source is not complete":                        {printing(unrecorded, registered(3, "a", "b")), "wait: the peers source is not complete yet (2 of 3)"}, // trap 1
+		"the size of the registry founds":                   {printing(unrecorded, most(5)), "found: the registry is complete, and nobody answers: WriteFounders{a+b+c}"},
+		"records who founds":                                {printing(unrecorded), "found: the registry is complete, and nobody answers: WriteFounders{a+b+c}"},
+		"would record who founds":                           {printing(unrecorded, justAsks), "wait: the registry is complete, and nobody answers (with --register: WriteFounders{a+b+c})"},
+		"who founds is unread":                              {printing(func(o *Print) { o.Founders = cluster.Unknown[[]cluster.Founder]() }), "wait: who founds by this registry is unread"},
+		"recorded, whoever registered since":                {printing(registered(3, "d", "e", "f", "a")), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"not among those recorded":                          {printing(recorded("b", "c", "d")), "wait: this node is no founder, and no member answers (the founders are 3)"}, // the registry lost a member's registration
+		"recorded at another address":                       {printing(func(o *Print) { o.Founders = cluster.Known([]cluster.Founder{{Name: "a", PeerURL: at("z")}}) }), "wait: this node is no founder, and no member answers (the founders are 1)"},
+		"founded otherwise":                                 {printing(recorded()), "wait: this node is no founder, and no member answers (the founders are 0)"},
+		"late, not recorded: etcd's own fellows":            {printing(unrecorded, fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
 		"no size at all":                                    {printing(aList, most(0), registered(0, "a")), "refuse: founding needs a size: give --size, or a peers source that knows it"},
-		"the fourth waits for the founders":                 {printing(registered(3, "b", "c", "d", "a")), "wait: this node is no founder, and no member answers (the founders are 3)"},
+		"the fourth waits for the founders":                 {printing(unrecorded, registered(3, "b", "c", "d", "a")), "wait: this node is no founder, and no member answers (the founders are 3)"},
 		"a list that lacks this node":                       {printing(aList, registered(3, "b", "c", "d")), "wait: this machine is not in the peers source"},
 		"a list that names this node otherwise":             {printing(aList, func(o *Print) { o.Name = "z" }), "refuse: the peers source calls this machine by another name (a, not z)"},
 		"late, the others wait":                             {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
@@ -145,6 +170,10 @@ func TestDecidePrint(t *testing.T) {
 		"its learner serves":             {printing(onData, quorum(plus(voters("b", "c"), learner("a")), "a", "b", "c")), "promote: this node's etcd is a learner that serves: PromoteLearner{a}"},
 		"its learner has yet to start":   {printing(onData, quorum(plus(voters("b", "c"), learner("a")), "b", "c")), "start: the data is usable: StartEtcd{resume}"},
 
+		"brings the registry in step":     {printing(onData, outOfStep, quorum(voters("a", "b", "c"), "b", "c")), "start: the data is usable: SyncRegistry{}, StartEtcd{resume}"},
+		"before a member goes":            {printing(outOfStep, quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): SyncRegistry{}, RemoveMember{d}"},
+		"in step only by leave":           {printing(onData, outOfStep, justAsks, quorum(voters("a", "b", "c"), "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+		"out of step, with nothing to do": {printing(outOfStep, quorum(voters("b", "c", "d"), "b", "c", "d")), "wait: the cluster is full (3 members of 3)"},
 		"joins as a learner":              {printing(quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
 		"joins as a voter":                {printing(asVoter, quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
 		"would join":                      {printing(justAsks, quorum(voters("b", "c"), "b", "c")), "wait: there is room for this node (with --register: MarkDisk{}, AddLearner{a})"},

@@ -30,6 +30,20 @@ type Marker interface {
 	SetMark(ctx context.Context, name, peerURL, mark string) error
 }
 
+// Recorder is a Registrar that keeps who founds, for good: false when nobody has
+// yet, none when a cluster runs that was founded otherwise. Setting it where it is
+// set changes nothing and is no failure.
+type Recorder interface {
+	Founders(ctx context.Context) ([]cluster.Founder, bool, error)
+	SetFounders(ctx context.Context, founders []cluster.Founder) error
+}
+
+// Syncer is a Registrar whose registrations follow the members that a quorum has.
+type Syncer interface {
+	InStep(ctx context.Context, members []cluster.Member) (bool, error)
+	Sync(ctx context.Context, members []cluster.Member) error
+}
+
 // Node is one node's print mode.
 type Node struct {
 	// Asked is what does not change between looks: identity, strategy, size,
@@ -72,7 +86,7 @@ func (n *Node) Run(ctx context.Context, wait time.Duration) (plan.Decision, erro
 		rest := pause
 		if err == nil {
 			d = plan.DecidePrint(o)
-			rest, err = n.act(ctx, source, d.Steps)
+			rest, err = n.act(ctx, source, o, d.Steps)
 		}
 		switch {
 		case err == nil && len(d.Steps) > 0 && starts(d), err == nil && d.Verb == "refuse":
@@ -106,14 +120,19 @@ func Start(d plan.Decision) (etcd.Start, bool) {
 }
 
 // act makes a decision's changes, and says how long to rest before the next look.
-func (n *Node) act(ctx context.Context, source Source, steps []plan.Step) (time.Duration, error) {
+func (n *Node) act(ctx context.Context, source Source, o plan.Print, steps []plan.Step) (time.Duration, error) {
 	if len(steps) == 0 {
 		return pause, nil
 	}
 	rest := 10 * time.Millisecond
 	for _, s := range steps {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := n.take(ctx, source, s)
+		var err error
+		if _, sync := s.(plan.SyncRegistry); sync {
+			_ = source.(Syncer).Sync(ctx, o.Members.Value()) // no registry keeps an etcd from starting; the next run does it
+		} else {
+			err = n.take(ctx, source, s)
+		}
 		cancel()
 		if err != nil {
 			return pause, fmt.Errorf("%s: %w", s, err)
@@ -131,6 +150,8 @@ func (n *Node) take(ctx context.Context, source Source, s plan.Step) error {
 		return nil
 	case plan.RegisterSelf:
 		return source.(Registrar).Register(ctx, s.Name, s.PeerURL)
+	case plan.WriteFounders:
+		return source.(Recorder).SetFounders(ctx, s.Founders)
 	case plan.MarkDisk:
 		return n.mark(ctx, source)
 	}

@@ -39,7 +39,27 @@ func (n *Node) observe(ctx context.Context, source Source) (plan.Print, error) {
 		}
 	}
 	n.ask(ctx, &o, view.Peers)
+	n.readRegistry(ctx, &o, source)
 	return o, nil
+}
+
+// readRegistry reads what a registry keeps beside its peers, where it counts.
+func (n *Node) readRegistry(ctx context.Context, o *plan.Print, source Source) {
+	ctx, cancel := context.WithTimeout(ctx, 3*patience)
+	defer cancel()
+	if r, ok := source.(Recorder); ok && o.Members.Unknown() && o.Disk.State == cluster.DiskEmpty {
+		switch founders, recorded, err := r.Founders(ctx); {
+		case err != nil:
+		case recorded:
+			o.Founders = cluster.Known(founders)
+		default:
+			o.Founders = cluster.Absent[[]cluster.Founder]()
+		}
+	}
+	if s, ok := source.(Syncer); ok && o.Members.Known() && o.View.Known() && o.Register {
+		inStep, err := s.InStep(ctx, o.Members.Value())
+		o.OutOfStep = err == nil && !inStep
+	}
 }
 
 // ask asks all peers, then every member that they name.

@@ -7,6 +7,7 @@
 //	/_etcd/registry/TOKEN/_config/size    how many found the cluster
 //	/_etcd/registry/TOKEN/members/ID      name=peerURL, in the order of creation
 //	/_etcd/registry/TOKEN/_quorate/ID     ours alone: ID has been a member
+//	/_etcd/registry/TOKEN/_quorate-…      ours alone, of print mode
 //
 // It is what etcd since 3.6 does with --discovery-token, spoken here, so that
 // every version of etcd behaves alike, and those that come later join instead
@@ -27,7 +28,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -104,6 +104,7 @@ type book struct {
 	entries  []registry.Entry
 	noted    []string
 	size     string
+	founders string // the record; empty: none yet
 	revision int64
 }
 
@@ -138,6 +139,8 @@ func (s *Source) read(ctx context.Context) (b book, err error) {
 			switch {
 			case key == sizeKey:
 				b.size = string(kv.Value)
+			case key == foundersKey:
+				b.founders = string(kv.Value)
 			case strings.HasPrefix(key, membersKey):
 				b.entries = append(b.entries, registry.Entry{ID: strings.TrimPrefix(key, membersKey), Value: string(kv.Value), Order: kv.CreateRevision})
 			case strings.HasPrefix(key, notedKey):
@@ -175,43 +178,3 @@ func (s *Source) Register(ctx context.Context, name, peerURL string) error {
 }
 
 func absent(key string) clientv3.Cmp { return clientv3.Compare(clientv3.CreateRevision(key), "=", 0) }
-
-// Sync brings the registrations in step with the cluster's members, which the
-// keeper alone knows. Registrations of machines that never were members stay:
-// they may wait to join. It changes all or, when another has written
-// meanwhile, nothing; the next call looks anew.
-func (s *Source) Sync(ctx context.Context, members []cluster.Member) error {
-	b, err := s.read(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the discovery registry: %w", err)
-	}
-	c := registry.InStep(b.entries, b.noted, members)
-	if c.Empty() || len(members) == 0 {
-		return nil
-	}
-	if err := s.write(ctx, c, b.revision); err != nil {
-		return fmt.Errorf("writing the discovery registry: %w", err)
-	}
-	return nil
-}
-
-func (s *Source) write(ctx context.Context, c registry.Changes, revision int64) error {
-	var ops []clientv3.Op
-	for _, e := range c.Add {
-		ops = append(ops, clientv3.OpPut(s.key(membersKey)+e.ID, e.Value))
-	}
-	for _, id := range c.Note {
-		ops = append(ops, clientv3.OpPut(s.key(notedKey)+id, time.Now().UTC().Format(time.RFC3339)))
-	}
-	for _, id := range c.Drop {
-		ops = append(ops, clientv3.OpDelete(s.key(membersKey)+id), clientv3.OpDelete(s.key(notedKey)+id))
-	}
-	unchanged := clientv3.Compare(clientv3.ModRevision(s.key("/")).WithPrefix(), "<", revision+1)
-	return s.at.with(ctx, func(ctx context.Context, c *clientv3.Client) error {
-		reply, err := c.Txn(ctx).If(unchanged).Then(ops...).Commit()
-		if err == nil && !reply.Succeeded {
-			err = errors.New("another wrote there meanwhile")
-		}
-		return err
-	})
-}

@@ -144,8 +144,38 @@ func TestSync(t *testing.T) {
 		t.Errorf("notes %v", b.noted)
 	}
 	must(t, s.Register(t.Context(), "later", "http://later:2380"))
-	if err := s.write(t.Context(), registry.Changes{Drop: []string{b.entries[0].ID}}, b.revision); err == nil || !strings.Contains(names(t, s), "a=") {
+	if err := s.write(t.Context(), registry.Changes{Drop: []string{b.entries[0].ID}}, b); err == nil || !strings.Contains(names(t, s), "a=") {
 		t.Errorf("an old reading was written: %v", err)
+	}
+}
+
+// TestFounders: who founds is recorded once, by whoever is first, and a cluster
+// that was founded otherwise leaves nobody to found.
+func TestFounders(t *testing.T) {
+	addr, _ := startRegistry(t)
+	client(t, clientv3.Config{Endpoints: []string{addr}})
+	s, _ := token(t, addr, 2)
+	if f, recorded, err := s.Founders(t.Context()); err != nil || recorded || f != nil {
+		t.Errorf("%v %v %v", f, recorded, err)
+	}
+	first := []cluster.Founder{{Name: "a", PeerURL: "http://a:2380"}, {Name: "b", PeerURL: "http://[::1]:2380"}}
+	must(t, s.SetFounders(t.Context(), first))
+	must(t, s.SetFounders(t.Context(), first[:1]))
+	must(t, s.Sync(t.Context(), []cluster.Member{{Name: "z", PeerURLs: []string{"http://z:2380"}}}))
+	if f, recorded, err := s.Founders(t.Context()); err != nil || !recorded || !slices.Equal(f, first) {
+		t.Errorf("%v %v %v", f, recorded, err)
+	}
+	other, _ := token(t, addr, 2)
+	members := []cluster.Member{{Name: "z", PeerURLs: []string{"http://z:2380"}}}
+	for _, want := range []bool{false, true} {
+		if inStep, err := other.InStep(t.Context(), members); err != nil || inStep != want {
+			t.Errorf("in step: %v %v, want %v", inStep, err, want)
+		}
+		must(t, other.Sync(t.Context(), members))
+	}
+	must(t, other.SetFounders(t.Context(), first))
+	if f, recorded, err := other.Founders(t.Context()); err != nil || !recorded || len(f) != 0 {
+		t.Errorf("a running cluster's token founds %v %v %v", f, recorded, err)
 	}
 }
 

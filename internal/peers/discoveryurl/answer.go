@@ -32,11 +32,13 @@ type node struct {
 // The v2 API's codes.
 const (
 	codeNotFound  = 100
+	codeDiffers   = 101
 	codeNodeExist = 105
 )
 
 var (
 	errExists  = errors.New("it is there already")
+	errDiffers = errors.New("another wrote there meanwhile")
 	errNoKey   = errors.New("there is no such key")
 	errNoToken = errors.New("there is no such token")
 )
@@ -52,6 +54,8 @@ func read(status int, body []byte) (answer, error) {
 	switch {
 	case err == nil && a.Code == codeNodeExist:
 		return a, errExists
+	case err == nil && a.Code == codeDiffers:
+		return a, errDiffers
 	case err == nil && a.Code == codeNotFound:
 		return a, fmt.Errorf("%w: %w", errNoToken, errNoKey)
 	case status == http.StatusNotFound: // of whoever: it proves nothing

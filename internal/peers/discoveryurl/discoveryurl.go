@@ -9,10 +9,11 @@
 // prevExist=false registers. The view is all that are registered, the first
 // ones first, and the token's size; it is not authoritative.
 //
-// View only reads; Register writes. Registrations are not kept in step with the
-// membership: the service forgets them by itself, and names of machines that
-// are gone are tolerated. The token is a secret (who has it may register), so
-// no error shows it.
+// View only reads; Register and Sync write. Registrations are kept in step with
+// the membership as in the v3 registry, whose promise is the same, though one key
+// at a time: the protocol has no transactions. Keys of ours begin with an
+// underscore, and the service lists none of those. The token is a secret (who
+// has it may register), so no error shows it.
 package discoveryurl
 
 import (

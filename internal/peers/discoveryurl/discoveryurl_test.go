@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,6 +60,80 @@ func TestService(t *testing.T) {
 	unknown := open(t, raw[:len(raw)-4]+"0000?every=0s")
 	if v, err := unknown.View(t.Context()); err == nil || v.Peers != nil || !errors.Is(err, errNoToken) {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// TestSync: removed members go, new ones come, those that wait to join stay; at
+// the service and at the API itself.
+func TestSync(t *testing.T) {
+	service, _ := startService(t, 3)
+	api := "http://" + startEtcd(t) + "/v2/keys/discovery/some-token"
+	eventually(t, func() error { _, err := get(strings.Split(api, "/v2")[0] + "/health"); return err })
+	put(t, api+"/_config/size", "3")
+	for name, raw := range map[string]string{"service": service, "keys": api} {
+		t.Run(name, func(t *testing.T) {
+			s, second := open(t, raw+"?every=0s"), open(t, raw+"?every=0s")
+			member := func(name, host string) cluster.Member {
+				return cluster.Member{Name: name, PeerURLs: []string{"http://" + host + ":2380"}}
+			}
+			shows := func(want string) {
+				t.Helper()
+				if v, err := s.View(t.Context()); err != nil || names(v) != want {
+					t.Errorf("%s, %v; want %s", names(v), err, want)
+				}
+			}
+			if _, recorded, err := s.Founders(t.Context()); recorded || err != nil {
+				t.Errorf("%v %v", recorded, err)
+			}
+			for _, n := range []string{"a", "b", "waits"} {
+				must(t, s.Register(t.Context(), n, "http://"+n+":2380"))
+			}
+			must(t, s.Sync(t.Context(), nil)) // no list is no empty list
+			first := []cluster.Member{member("a", "a"), member("b", "b"), member("adopted", "adopted"), {PeerURLs: []string{"http://x:2380"}}}
+			for _, want := range []bool{false, true} {
+				if inStep, err := s.InStep(t.Context(), first); err != nil || inStep != want {
+					t.Errorf("in step: %v %v, want %v", inStep, err, want)
+				}
+				must(t, s.Sync(t.Context(), first))
+			}
+			shows("a b waits adopted")
+			if f, recorded, err := s.Founders(t.Context()); !recorded || err != nil || len(f) != 0 {
+				t.Errorf("a running cluster's token founds %v %v %v", f, recorded, err)
+			}
+			// Another keeper, after the machine of b has gone and one has a new address.
+			for range 2 {
+				must(t, second.Sync(t.Context(), []cluster.Member{member("a", "a"), member("adopted", "moved")}))
+				shows("a waits adopted")
+			}
+			// b comes back, and waits: a member once is no reason to drop it.
+			must(t, s.Register(t.Context(), "b", "http://b:2380"))
+			must(t, second.Sync(t.Context(), []cluster.Member{member("a", "a"), member("adopted", "moved")}))
+			shows("a waits adopted b")
+			must(t, s.SetFounders(t.Context(), []cluster.Founder{{Name: "a", PeerURL: "http://a:2380"}}))
+			if f, _, err := s.Founders(t.Context()); err != nil || len(f) != 0 {
+				t.Errorf("recorded twice: %v %v", f, err)
+			}
+			// Notes that another has changed meanwhile are not overwritten.
+			b, c, err := s.compare(t.Context(), []cluster.Member{member("a", "a"), member("b", "b")})
+			must(t, err)
+			must(t, second.Sync(t.Context(), []cluster.Member{member("a", "a"), member("adopted", "moved"), member("waits", "waits")}))
+			if err := s.bring(t.Context(), b, c); !errors.Is(err, errDiffers) {
+				t.Errorf("an old reading was written: %v", err)
+			}
+			shows("a waits adopted b")
+		})
+	}
+}
+
+// TestFounders: who founds is recorded once, by whoever is first.
+func TestFounders(t *testing.T) {
+	raw, _ := startService(t, 2)
+	s := open(t, raw+"?every=0s")
+	first := []cluster.Founder{{Name: "a", PeerURL: "http://a:2380"}, {Name: "b", PeerURL: "http://[::1]:2380"}}
+	must(t, s.SetFounders(t.Context(), first))
+	must(t, s.SetFounders(t.Context(), first[:1]))
+	if f, recorded, err := s.Founders(t.Context()); err != nil || !recorded || !slices.Equal(f, first) {
+		t.Errorf("%v %v %v", f, recorded, err)
 	}
 }
 
