@@ -28,6 +28,7 @@ type cli struct {
 	Leave     leaveCmd     `cmd:"" help:"Remove a node from the cluster for good."`
 	Backup    backupCmd    `cmd:"" help:"Take and list full snapshots."`
 	AWS       awsCmd       `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`
+	SSH       sshCmd       `cmd:"" name:"ssh" help:"A cluster on hosts that can only be reached by SSH."`
 	DNS       dnsCmd       `cmd:"" name:"dns" help:"The cluster's DNS records: compare, publish, wait for them."`
 	Discovery discoveryCmd `cmd:"" help:"Tokens of a discovery registry in another etcd."`
 	Etcd      etcdCmd      `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`

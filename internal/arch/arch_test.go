@@ -61,10 +61,14 @@ var arrows = map[string][]string{
 	"internal/clustertest/moto":    {"internal/clustertest/pyvenv"},
 	"internal/agent": {"internal/cluster", "internal/plan", "internal/control", "internal/etcd", "internal/ledger", "internal/store",
 		"internal/backup", "internal/durable", "internal/tlsfiles", "internal/publish", "internal/seal"},
-	"internal/printed": {"internal/cluster", "internal/plan", "internal/etcd", "internal/durable"},
-	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable", "internal/seal", "internal/seal/kms",
+	"internal/printed":      {"internal/cluster", "internal/plan", "internal/etcd", "internal/durable"},
+	"internal/stack":        {"internal/unit"},
+	"internal/hosts":        {"internal/cluster", "internal/peers/entry"},
+	"internal/hosts/probe":  {"internal/hosts"},
+	"internal/hosts/deploy": {"internal/control", "internal/hosts", "internal/hosts/probe", "internal/hosts/ssh"},
+	"cmd/quorate": {"internal/agent", "internal/aws", "internal/backup", "internal/chain", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable", "internal/seal", "internal/seal/kms",
 		"internal/etcd", "internal/firewall", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/printed", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
-		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles"},
+		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles", "internal/hosts", "internal/hosts/deploy", "internal/hosts/probe", "internal/hosts/ssh", "internal/unit", "internal/v2backup"},
 }
 
 // pure is all that the core may import of the standard library.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/quorate/quorate/internal/unit"
 )
 
 // Where things are on a machine.
@@ -89,34 +91,16 @@ func (b *builder) etcdArgs() []string {
 	return append(out, b.EtcdFlags...)
 }
 
-// unit is the agent's service. KillMode=process leaves etcd serving when the
-// agent crashes; its orderly end stops etcd itself.
+// unit is the agent's service.
 func (b *builder) unit() string {
+	s := unit.Service{DataDir: dataDir, Environment: []string{"Environment=AWS_REGION=@{AWS::Region}"}, Confinement: unit.Hardening(dataDir)}
 	command := binPath
-	service := hardening
 	if b.Image != "" {
-		command, service = "/usr/bin/docker run --name quorate "+strings.Join(b.containerArgs(), " "), container
+		command = "/usr/bin/docker run --name quorate " + strings.Join(b.containerArgs(), " ")
+		s.Confinement, s.After = container, []string{"docker.service"}
 	}
-	return fmt.Sprintf(`[Unit]
-Description=quorate keeps this machine's etcd
-After=network-online.target%s
-Wants=network-online.target
-RequiresMountsFor=%s
-StartLimitIntervalSec=0
-
-[Service]
-Environment=AWS_REGION=@{AWS::Region}
-ExecStart=%s %s
-Restart=always
-RestartSec=2
-TimeoutStopSec=3min
-KillMode=process
-LimitNOFILE=65536
-OOMScoreAdjust=-900
-%s
-[Install]
-WantedBy=multi-user.target
-`, map[bool]string{true: " docker.service"}[b.Image != ""], dataDir, command, strings.Join(b.systemdArgs(), " \\\n  "), service)
+	s.Command = command + " " + strings.Join(b.systemdArgs(), " \\\n  ")
+	return s.Text()
 }
 
 // systemdArgs are the agent's words as systemd reads them: % is its own mark.
@@ -127,35 +111,6 @@ func (b *builder) systemdArgs() []string {
 	}
 	return out
 }
-
-// hardening is what the agent and etcd can do without.
-const hardening = `User=quorate
-Group=quorate
-UMask=0077
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
-ProtectSystem=strict
-ReadWritePaths=` + dataDir + `
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RemoveIPC=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-`
 
 // container replaces the hardening: docker does it.
 const container = `ExecStartPre=-/usr/bin/docker rm --force quorate

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/quorate/quorate/internal/unit"
 )
 
 // The scripts of a machine's first boot.
@@ -20,39 +20,32 @@ var (
 	certifyScript string
 )
 
-// cloudConfig is the part of cloud-init's format that is used.
-type cloudConfig struct {
-	WriteFiles []writtenFile `yaml:"write_files"`
-	RunCmd     [][]string    `yaml:"runcmd"`
-}
+type (
+	cloudConfig = unit.CloudConfig
+	writtenFile = unit.File
+)
 
-type writtenFile struct {
-	Path        string `yaml:"path"`
-	Permissions string `yaml:"permissions"`
-	Content     string `yaml:"content"`
-}
+// FetchScript is fetch URL SHA256 FILE: it downloads, and lets nothing through
+// that has another sum. https:// and s3://.
+func FetchScript() string { return fetchScript }
 
 // userData is cloud-init's configuration. It holds marks: see marked.
 func (b *builder) userData() (string, error) {
 	const lib = "/usr/local/lib/quorate/"
 	files := []writtenFile{
-		{"/etc/quorate/setup.conf", "0644", b.setupConf()},
-		{lib + "setup", "0755", setupScript},
-		{lib + "volume", "0755", volumeScript},
-		{lib + "fetch", "0755", fetchScript},
-		{"/etc/systemd/system/quorate.service", "0644", b.unit()},
+		{Path: "/etc/quorate/setup.conf", Permissions: "0644", Content: b.setupConf()},
+		{Path: lib + "setup", Permissions: "0755", Content: setupScript},
+		{Path: lib + "volume", Permissions: "0755", Content: volumeScript},
+		{Path: lib + "fetch", Permissions: "0755", Content: fetchScript},
+		{Path: "/etc/systemd/system/quorate.service", Permissions: "0644", Content: b.unit()},
 	}
 	if b.tls() {
-		files = append(files,
-			writtenFile{lib + "certify", "0755", certifyScript},
-			writtenFile{"/etc/systemd/system/quorate-certify.service", "0644", certifyUnit},
-			writtenFile{"/etc/systemd/system/quorate-certify.timer", "0644", certifyTimer})
+		files = append(files, []writtenFile{
+			{Path: lib + "certify", Permissions: "0755", Content: certifyScript},
+			{Path: "/etc/systemd/system/quorate-certify.service", Permissions: "0644", Content: certifyUnit},
+			{Path: "/etc/systemd/system/quorate-certify.timer", Permissions: "0644", Content: certifyTimer}}...)
 	}
-	text, err := yaml.MarshalWithOptions(cloudConfig{WriteFiles: files, RunCmd: [][]string{{lib + "setup"}}}, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true))
-	if err != nil {
-		return "", fmt.Errorf("writing user data: %w", err)
-	}
-	return "#cloud-config\n" + strings.TrimRight(string(text), "\n") + "\n", nil
+	return cloudConfig{WriteFiles: files, RunCmd: [][]string{{lib + "setup"}}}.UserData()
 }
 
 // setupConf is what the scripts are told: shell assignments whose values
