@@ -12,10 +12,14 @@ import (
 	"github.com/quorate/quorate/internal/control"
 )
 
-// backupCmd takes and lists full snapshots.
+// backupCmd is about full snapshots, the log behind them, and their keys.
 type backupCmd struct {
 	Create backupCreate `cmd:"" help:"Have a follower stream a full snapshot to the store, and wait for it."`
 	List   backupList   `cmd:"" help:"List the backups in the store, newest first."`
+	Verify backupVerify `cmd:"" help:"Read backups and the log behind them, and check every byte; needs no agent."`
+	Prune  backupPrune  `cmd:"" help:"Let old backups go by rules, as the agents do; never the last good one."`
+	Import backupImport `cmd:"" help:"Bring a backup of etcd-aws (the v2 keys) into a running cluster."`
+	Keygen backupKeygen `cmd:"" help:"Make the keys that encrypt and sign backups."`
 }
 
 type backupCreate struct {
@@ -41,13 +45,13 @@ func (c *backupCreate) Run(ctx context.Context, out io.Writer) error {
 
 type backupList struct {
 	config.Target
+	config.Stored
 	Output string `short:"o" enum:"table,json" default:"table" help:"table or json."`
 }
 
-func (c *backupList) Run(ctx context.Context, out io.Writer) error {
-	all, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) ([]cluster.Backup, error) {
-		return a.Backups(ctx)
-	})
+func (c *backupList) Run(ctx context.Context, to streams) error {
+	out := to.out
+	all, err := c.list(ctx, to)
 	switch {
 	case err != nil:
 		return err
@@ -56,6 +60,21 @@ func (c *backupList) Run(ctx context.Context, out io.Writer) error {
 	}
 	printBackups(out, all)
 	return nil
+}
+
+// list asks an agent, or with --store alone reads the store itself.
+func (c *backupList) list(ctx context.Context, to streams) ([]cluster.Backup, error) {
+	if c.Store == "" || c.Agent != "" || c.Peers != "" {
+		return onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) ([]cluster.Backup, error) {
+			return a.Backups(ctx)
+		})
+	}
+	st, err := openStored(ctx, c.Stored)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	return st.list(ctx, to.err)
 }
 
 func printBackups(out io.Writer, all []cluster.Backup) {

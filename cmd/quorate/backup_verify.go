@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/chain"
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// backupVerify reads backups whole.
+type backupVerify struct {
+	config.Stored
+	Keys   []string `arg:"" optional:"" name:"key" help:"Which ones, as backup list names them (default: the newest that is ours)."`
+	All    bool     `help:"Every one, and every chain of the log."`
+	Output string   `short:"o" enum:"table,json" default:"table" help:"table or json."`
+}
+
+// verdict is of one backup or one chain.
+type verdict struct {
+	Key      string        `json:"key"`
+	Good     bool          `json:"good"`
+	Problem  string        `json:"problem,omitempty"`
+	Epoch    cluster.Epoch `json:"epoch,omitempty"`
+	Revision int64         `json:"revision,omitempty"` // how far it goes at least
+	Size     int64         `json:"size,omitempty"`     // bytes read
+	Signed   bool          `json:"signed"`
+	Sealed   bool          `json:"encrypted"`
+}
+
+func (c *backupVerify) Run(ctx context.Context, to streams) error {
+	if c.All && len(c.Keys) > 0 {
+		return usage{errors.New("all: given, and so are keys: want one of both")}
+	}
+	st, err := openStored(ctx, c.Stored)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	all, err := c.verify(ctx, st, to.err)
+	if c.Output == "json" {
+		err = errors.Join(err, writeJSON(to.out, all))
+	} else {
+		printVerdicts(to.out, all)
+	}
+	if err == nil && (len(all) == 0 || slices.ContainsFunc(all, func(v verdict) bool { return !v.Good })) {
+		return exitWith(1)
+	}
+	return err
+}
+
+// verify reads what is wanted. A store or a key that fails ends it: that says
+// nothing of the backups.
+func (c *backupVerify) verify(ctx context.Context, st *storedBackups, to io.Writer) (all []verdict, err error) {
+	wanted, problems, err := c.wanted(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range problems {
+		all = append(all, verdict{Key: p.Key, Problem: p.Err.Error()})
+	}
+	if len(wanted)+len(problems) == 0 {
+		fmt.Fprintf(to, "%s holds no backups of cluster %s\n", st.Store, st.cluster)
+	}
+	for _, b := range wanted {
+		v := verdict{Key: b.Key, Good: true, Epoch: b.Epoch, Revision: b.Revision, Size: b.StoredSize, Signed: b.Signer != "", Sealed: b.Encryption != ""}
+		err := backup.Verify(ctx, st.sealed, b)
+		if errors.Is(err, backup.ErrDamaged) {
+			v.Good, v.Problem = false, err.Error()
+		} else if err != nil {
+			return all, err
+		}
+		all = append(all, v)
+	}
+	logs, err := c.verifyLog(ctx, st, wanted)
+	return append(all, logs...), err
+}
+
+// wanted are the manifests to hold the objects to.
+func (c *backupVerify) wanted(ctx context.Context, st *storedBackups) (all []cluster.Backup, problems []backup.Problem, err error) {
+	for _, key := range c.Keys {
+		b, err := backup.Read(ctx, st.sealed, key)
+		switch {
+		case errors.Is(err, backup.ErrDamaged), errors.Is(err, backup.ErrUntrusted):
+			problems = append(problems, backup.Problem{Key: key, Err: err})
+		case errors.Is(err, store.ErrNotFound):
+			return nil, nil, usage{fmt.Errorf("key: %s: there is no such backup", key)}
+		case err != nil:
+			return nil, nil, err
+		default:
+			all = append(all, b)
+		}
+	}
+	if len(c.Keys) > 0 {
+		return all, problems, nil
+	}
+	all, problems, err = backup.List(ctx, st.sealed)
+	if !c.All && len(all) > 0 {
+		all = all[:1]
+	}
+	return all, problems, err
+}
+
+// verifyLog walks the chains: all of them, or the newest of the newest backup's
+// epoch.
+func (c *backupVerify) verifyLog(ctx context.Context, st *storedBackups, of []cluster.Backup) (all []verdict, err error) {
+	if len(of) == 0 || len(c.Keys) > 0 {
+		return nil, nil
+	}
+	chains, err := chain.List(ctx, st.Store, 0)
+	if err != nil {
+		return nil, err
+	}
+	if !c.All {
+		chains = slices.DeleteFunc(chains, func(l chain.Chain) bool { return l.Epoch != of[0].Epoch })
+		chains = chains[max(len(chains)-1, 0):]
+	}
+	for _, l := range chains {
+		v := verdict{Key: fmt.Sprintf("%s%010d/%06d/", chain.Prefix, l.Epoch, l.Number), Epoch: l.Epoch}
+		err := st.walk(ctx, l, &v)
+		switch {
+		case errors.Is(err, chain.ErrDamaged), errors.Is(err, seal.ErrUnsigned), errors.Is(err, seal.ErrForged):
+			v.Problem = err.Error()
+		case err != nil:
+			return all, err
+		}
+		v.Good = err == nil
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+// walk reads every segment of a chain, each held against the one before.
+func (s *storedBackups) walk(ctx context.Context, l chain.Chain, v *verdict) error {
+	first, _, err := s.log.Header(ctx, l.Epoch, l.Number, l.First())
+	if err != nil {
+		return err
+	}
+	v.Size = l.Size()
+	for segment, err := range s.log.Walk(ctx, first.Claimed(), l.Last()) {
+		if err != nil {
+			return err
+		}
+		v.Revision = segment.LastRevision
+	}
+	return nil
+}
+
+func printVerdicts(out io.Writer, all []verdict) {
+	for _, v := range all {
+		switch {
+		case !v.Good:
+			fmt.Fprintf(out, "BAD   %s: %s\n", v.Key, v.Problem)
+		default:
+			fmt.Fprintf(out, "good  %s: epoch %d, up to revision %d, %s%s\n", v.Key, v.Epoch, v.Revision, size(v.Size), sealing(v))
+		}
+	}
+}
+
+func sealing(v verdict) string {
+	switch {
+	case v.Signed && v.Sealed:
+		return ", encrypted and signed"
+	case v.Signed:
+		return ", signed"
+	case v.Sealed:
+		return ", encrypted"
+	}
+	return ""
+}
