@@ -93,6 +93,9 @@ type View struct {
 	// Authoritative says that a machine missing from Peers is gone. Only a
 	// source that can prove it (a group's API, a file) may say so.
 	Authoritative bool `json:"authoritative"`
+	// Gathers says that machines get into the source one by one (records,
+	// registrations): while it holds fewer than are wanted, some are yet to come.
+	Gathers bool `json:"gathers,omitempty"`
 	// Size is the wanted number of voters where the source knows it; else 0.
 	Size int `json:"size,omitempty"`
 }

@@ -17,6 +17,9 @@ func found(o Observation) Decision {
 	if !o.Settings.HasStore {
 		return consent(o)
 	}
+	if v := o.View.Value(); v.Gathers && len(v.Peers) < o.foundingSize() {
+		return wait("the peers source is not complete yet", len(v.Peers), " of ", o.foundingSize())
+	}
 	founders, d, ok := electFounders(o, o.foundingSize())
 	if !ok {
 		return d

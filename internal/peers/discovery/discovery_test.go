@@ -81,7 +81,7 @@ func TestContract(t *testing.T) {
 			Launched: time.Unix(order, 0).UTC(), ClientPort: 2379, PeerPort: 2380, AgentPort: 2378})
 	}
 	must(t, s.Register(t.Context(), "z", "http://z.example:2380")) // again: keeps its place
-	want.Size = 2
+	want.Gathers, want.Size = true, 2
 	peerstest.Run(t, peerstest.Leaf{Source: s, Want: want,
 		Break: func() { signal(t, cmd, syscall.SIGSTOP) }, Mend: func() { signal(t, cmd, syscall.SIGCONT) }})
 	dead := open(t, strings.Replace(raw, addr, freePort(t)+","+addr, 1))

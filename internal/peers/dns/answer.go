@@ -156,7 +156,7 @@ func (s *Source) view(targets []target) (cluster.View, error) {
 		return cluster.View{}, err
 	}
 	cluster.SortPeers(peers)
-	return cluster.View{Peers: peers, Size: s.size}, nil
+	return cluster.View{Peers: peers, Gathers: true, Size: s.size}, nil
 }
 
 func (s *Source) peer(t target) (cluster.Peer, error) {

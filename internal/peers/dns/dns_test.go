@@ -54,13 +54,13 @@ func TestContract(t *testing.T) {
 	ns := peer("ns", "ns.example.org")
 	ns.PeerPort = 12380
 	for raw, want := range map[string]cluster.View{
-		"dns+srv://example.org?size=3": {Size: 3, Peers: []cluster.Peer{
+		"dns+srv://example.org?size=3": {Gathers: true, Size: 3, Peers: []cluster.Peer{
 			peer("a", "a.example.org"), peer("b", "b.example.org"), peer("c", "c.example.org")}},
-		"dns+srv://Example.ORG.?host=address": {Peers: []cluster.Peer{
+		"dns+srv://Example.ORG.?host=address": {Gathers: true, Peers: []cluster.Peer{
 			peer("a", "127.0.0.11"), peer("b", "127.0.0.12"), peer("c", "127.0.0.13")}},
-		"dns+srv://example.org?name=prod": {Peers: []cluster.Peer{
+		"dns+srv://example.org?name=prod": {Gathers: true, Peers: []cluster.Peer{
 			peer("ssl-a", "ssl-a.example.org"), peer("ssl-b", "ssl-b.example.org"), peer("ssl-c", "ssl-c.example.org")}},
-		"dns+srv://example.org?name=mixed&ssl=false": {Peers: []cluster.Peer{peer("alias", "alias.example.org"), ns}},
+		"dns+srv://example.org?name=mixed&ssl=false": {Gathers: true, Peers: []cluster.Peer{peer("alias", "alias.example.org"), ns}},
 	} {
 		t.Run(raw, func(t *testing.T) {
 			sep := at

@@ -58,7 +58,7 @@ func View(entries []Entry, size int, ports entry.Ports) (cluster.View, error) {
 		return cluster.View{}, err
 	}
 	cluster.SortPeers(peers)
-	return cluster.View{Peers: peers, Size: size}, nil
+	return cluster.View{Peers: peers, Gathers: true, Size: size}, nil
 }
 
 // Same says that two peers' etcds have one address.
