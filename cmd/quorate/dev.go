@@ -33,8 +33,24 @@ type devDir struct {
 
 type devUp struct {
 	devDir
-	Size     int `help:"Voters wanted, and machines at the first start (default 3; when resuming, as before)."`
-	BasePort int `help:"Client port of the first node; its peer port is one above, its agent port one below, and each further node ten above (default 2379; when resuming, as before)."`
+	Size     *int `help:"Voters wanted, and machines at the first start (default 3; when resuming, as before)."`
+	BasePort *int `help:"Client port of the first node; its peer port is one above, its agent port one below, and each further node ten above (default 2379; when resuming, as before)."`
+}
+
+// given are the numbers that the user gave, 0 for none.
+func (c *devUp) given() (size, basePort int, err error) {
+	var problems []error
+	if c.Size != nil {
+		if size = *c.Size; size < 1 {
+			problems = append(problems, fmt.Errorf("size: %d: want 1 or more (odd, to lose a minority)", size))
+		}
+	}
+	if c.BasePort != nil {
+		if basePort = *c.BasePort; basePort < 2 || basePort > 65000 {
+			problems = append(problems, fmt.Errorf("base-port: %d: want 2 to 65000", basePort))
+		}
+	}
+	return size, basePort, errors.Join(problems...)
 }
 
 // Run supervises the agents until ctx ends, or the terminal or the reader of
@@ -42,13 +58,11 @@ type devUp struct {
 func (c *devUp) Run(ctx context.Context, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
-	if c.Size < 0 {
-		return usage{fmt.Errorf("size: %d: want 1 or more (odd, to lose a minority)", c.Size)}
+	size, basePort, err := c.given()
+	if err != nil {
+		return usage{err}
 	}
-	if c.BasePort != 0 && (c.BasePort < 2 || c.BasePort > 65000) {
-		return usage{fmt.Errorf("base-port: %d: want 2 to 65000", c.BasePort)}
-	}
-	s, err := openDev(c.Dir, c.Size, c.BasePort)
+	s, err := openDev(c.Dir, size, basePort)
 	if err != nil {
 		return err
 	}
@@ -57,10 +71,10 @@ func (c *devUp) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer release()
-	if c.BasePort != 0 && c.BasePort != s.BasePort {
+	if basePort != 0 && basePort != s.BasePort {
 		return usage{fmt.Errorf("base-port: the cluster in %s keeps its ports, from %d on; another --dir makes another cluster", c.Dir, s.BasePort)}
 	}
-	s.endOrphans()
+	s.endOrphans(ctx)
 	if err := s.portsFree(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -26,8 +27,9 @@ func (n devNode) agent(dir string) (pid int, runs bool) {
 
 // endOrphans ends the agents that a `quorate dev` has left which was itself
 // killed: they hold the ports of those that are to start. Their etcds stop in
-// good order, as with Ctrl-C. Called by whoever supervises the directory.
-func (s devState) endOrphans() {
+// good order, as with Ctrl-C. Called by whoever supervises the directory; ctx ends
+// the waiting.
+func (s devState) endOrphans(ctx context.Context) {
 	for _, n := range s.Nodes {
 		if pid, runs := n.agent(s.dir); runs {
 			_ = syscall.Kill(pid, syscall.SIGTERM)
@@ -39,7 +41,11 @@ func (s devState) endOrphans() {
 			if time.Now().After(deadline) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
-			time.Sleep(20 * time.Millisecond)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
 		}
 	}
 }
