@@ -23,7 +23,7 @@ import (
 )
 
 // bind is a name server with example.org, and the --dns URL of that.
-func bind(t *testing.T, more string) (*named.Server, string) {
+func bind(t testing.TB, more string) (*named.Server, string) {
 	t.Helper()
 	s := named.Start(t, "example.org")
 	file := filepath.Join(t.TempDir(), "tsig.key")
@@ -32,7 +32,7 @@ func bind(t *testing.T, more string) (*named.Server, string) {
 }
 
 // recordsOf are the records of a zone without claims and TTLs: "a A 127.0.0.11".
-func recordsOf(t *testing.T, s *named.Server) []string {
+func recordsOf(t testing.TB, s *named.Server) []string {
 	t.Helper()
 	var out []string
 	for _, line := range s.Records(t, "example.org") {
@@ -57,7 +57,7 @@ func (r *rig) published(hosts ...string) []string {
 func (r *rig) shows(limit time.Duration, s *named.Server, hosts ...string) time.Duration {
 	r.t.Helper()
 	return r.eventually(limit, fmt.Sprintf("the zone shows %v", hosts), func() error {
-		if got := recordsOf(r.t.(*testing.T), s); !slices.Equal(got, r.published(hosts...)) {
+		if got := recordsOf(r.t, s); !slices.Equal(got, r.published(hosts...)) {
 			return fmt.Errorf("it shows %v", got)
 		}
 		return nil

@@ -265,12 +265,15 @@ func TestRefused(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{"", "{}", `{"node":{"dir":true,"nodes":[{"key":"/t/1","value":"a=http://h:1","createdIndex":3}]}}`,
-		`{"node":{"dir":true,"nodes":[null]}}`, `{"errorCode":105}`, `{"node":{"nodes":[{"dir":true}]}}`, `[]`} {
+		`{"node":{"dir":true,"nodes":[null]}}`, `{"errorCode":105}`, `{"errorCode":101,"cause":"[s3cr3t != x]"}`, `{"errorCode":300,"message":"s3cr3t","cause":"/s3cr3t"}`, `s3cr3t`, `{"node":{"nodes":[{"dir":true}]}}`, `[]`} {
 		f.Add(200, []byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		a, err := read(status, body)
 		if err != nil {
+			if strings.Contains(err.Error(), "s3cr3t") {
+				t.Fatalf("%d %s: %v", status, body, err)
+			}
 			return
 		}
 		if status != 200 && status != 201 {

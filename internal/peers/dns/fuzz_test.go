@@ -2,6 +2,7 @@ package dns
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -60,6 +61,12 @@ func FuzzAnswer(f *testing.F) {
 		problems := []error{entry.Unique(v.Peers)}
 		for _, p := range v.Peers {
 			problems = append(problems, entry.Check(p))
+			if p.Host != strings.ToLower(p.Host) || strings.HasSuffix(p.Host, ".") || !strings.HasPrefix(p.Host, p.Name) {
+				t.Fatalf("%v: %+v", m, p)
+			}
+		}
+		if !v.Gathers || v.Authoritative {
+			t.Fatalf("DNS proves nothing: %+v", v)
 		}
 		if err := errors.Join(problems...); err != nil || len(v.Peers) == 0 {
 			t.Fatalf("%v: %+v, %v", m, v, err)

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -181,7 +183,15 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, out []byte) {
 		v, err := parse(out, usual)
 		if err != nil {
+			if !reflect.DeepEqual(v, cluster.View{}) {
+				t.Fatalf("%s: %+v beside %v", out, v, err)
+			}
 			return
+		}
+		sorted := slices.Clone(v.Peers)
+		cluster.SortPeers(sorted)
+		if !reflect.DeepEqual(sorted, v.Peers) {
+			t.Fatalf("%s: not sorted: %+v", out, v.Peers)
 		}
 		problems := []error{entry.Unique(v.Peers)}
 		for _, p := range v.Peers {

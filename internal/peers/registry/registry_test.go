@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +105,35 @@ func FuzzView(f *testing.F) {
 		}
 		if err := errors.Join(problems...); err != nil {
 			t.Fatalf("%q: %v", lines, err)
+		}
+	})
+}
+
+// FuzzFounders: a record names whole founders, and is what they are written as,
+// or is an error that names none.
+func FuzzFounders(f *testing.F) {
+	for _, seed := range []string{"", "-", "a=http://10.0.0.1:2380,b=https://[::1]:2380", "a=http://h:1,a=http://h:1", "a=http://h:1&b=http://i:2", " a=http://h:1", "a=b=c", "a=http://u:secret@h:1", "a=http://h"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, record string) {
+		founders, err := Founders(record)
+		if err != nil {
+			if founders != nil || strings.Contains(err.Error(), "secret") && !strings.Contains(record, "secret=") {
+				t.Fatalf("%q: %v beside %v", record, founders, err)
+			}
+			return
+		}
+		if len(founders) == 0 && record != Elsewhere {
+			t.Fatalf("%q founds nobody, and is no error", record)
+		}
+		for _, one := range founders {
+			p, err := Of(one.Name, one.PeerURL).Peer()
+			if err != nil || p.Name != one.Name {
+				t.Fatalf("%q: %+v cannot register: %+v, %v", record, one, p, err)
+			}
+		}
+		if again, err := Founders(Record(founders)); len(founders) > 0 && (err != nil || !slices.Equal(again, founders)) {
+			t.Fatalf("%q: %v, written and read again %v, %v", record, founders, again, err)
 		}
 	})
 }
