@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"internal/backup":          {"internal/cluster", "internal/store", "internal/etcd", "internal/seal"},
 	"internal/chain":           {"internal/cluster", "internal/store", "internal/seal"},
 	"internal/raftlog":         {},
+	"internal/replay":          {"internal/cluster", "internal/backup", "internal/chain"},
 	"internal/peers/entry":     {"internal/cluster"},
 	"internal/peers/static":    {"internal/cluster", "internal/peers/entry"},
 	"internal/peers/file":      {"internal/cluster", "internal/peers/entry"},

@@ -38,15 +38,38 @@ type Target struct {
 // not, nothing is left. A crash leaves a directory that has not been renamed,
 // which the caller clears before the next try.
 func Restore(ctx context.Context, st Store, b cluster.Backup, into Target) error {
-	err := vacant(into.DataDir)
+	return RestoreAll(ctx, st, b, nil, into)
+}
+
+// RestoreAll is Restore for several targets out of one download: all are built
+// or none is left. Amend, if it is not nil, may change the database before its
+// new members are put in: a closed file, which it need not sync.
+func RestoreAll(ctx context.Context, st Store, b cluster.Backup, amend func(db string) error, into ...Target) error {
+	err := room(into, b.Size+walRoom)
 	if err == nil {
-		err = roomFor(filepath.Dir(into.DataDir), b.Size+walRoom)
-	}
-	if err == nil {
-		err = build(ctx, into, func(db string) error { return download(ctx, st, b, db, into.Progress) })
+		err = build(ctx, into, func(db string) error {
+			err := download(ctx, st, b, db, into[0].Progress)
+			if err == nil && amend != nil {
+				err = amend(db)
+			}
+			return err
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", b.Key, err)
+	}
+	return nil
+}
+
+// room refuses targets that hold anything, and disks that cannot hold them all.
+func room(into []Target, each int64) error {
+	for _, t := range into {
+		if err := vacant(t.DataDir); err != nil {
+			return err
+		}
+		if err := roomFor(filepath.Dir(t.DataDir), each*int64(len(into))); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -78,34 +101,6 @@ func (t *teller) Write(p []byte) (int, error) {
 		t.tell(t.done)
 	}
 	return len(p), nil
-}
-
-// build makes a data directory around a database that fill writes to the name
-// it is given: one that is checked, or never had a hash. On an error the
-// directory is gone again.
-func build(ctx context.Context, into Target, fill func(db string) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(into.DataDir))
-		}
-	}()
-	if err := plant(into); err != nil {
-		return fmt.Errorf("building %s: %w", into.DataDir, err)
-	}
-	db := dbOf(into.DataDir) + ".new"
-	if err := fill(db); err != nil {
-		return err
-	}
-	if err := graft(db, into); err != nil {
-		return fmt.Errorf("building %s: %w", into.DataDir, err)
-	}
-	if err := syncTree(into.DataDir); err != nil {
-		return fmt.Errorf("building %s: %w", into.DataDir, err)
-	}
-	return ctx.Err()
 }
 
 // vacant refuses a target that holds anything: nothing is ever overwritten.

@@ -90,7 +90,7 @@ func (s Survivor) seed(ctx context.Context) error {
 	if err := holds(db, disk.Index); err != nil {
 		return err
 	}
-	return build(ctx, s.Target, func(own string) error { return os.Rename(db, own) })
+	return build(ctx, []Target{s.Target}, func(own string) error { return os.Rename(db, own) })
 }
 
 // holds checks that a stopped member's database has applied every entry up to

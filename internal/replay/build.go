@@ -1,0 +1,144 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/chain"
+)
+
+// ErrDiverged says that the replay does not hash as the live cluster did: a bug,
+// of etcd or of ours, or an etcd of another version. Nothing is kept.
+var ErrDiverged = errors.New("the replay is not what the live cluster was")
+
+// errPassed says that a snapshot is behind the cut after all.
+var errPassed = errors.New("the snapshot is behind the cut")
+
+// Result is what was built.
+type Result struct {
+	Plan     Plan
+	Index    uint64
+	Revision int64 // before it is bumped
+	Entries  int   // of the log that were applied
+	Checked  int64 // the revision at which it hashed as the live cluster did; 0: none was recorded
+}
+
+// Progress hears how far a restore is: bytes of the snapshot, then segments.
+type Progress func(what string, done, total int64)
+
+// Build makes the targets' data directories, all from the same cut, by the first
+// plan that leads there; see backup.RestoreAll for what is left on an error, and
+// Survey for why there are several. What was tried in vain is told as well.
+func Build(ctx context.Context, src Source, plans []Plan, say Progress, into ...backup.Target) (Result, error) {
+	var failed []error
+	for _, p := range plans {
+		r, err := p.build(ctx, src, say, into)
+		if err == nil {
+			return r, nil
+		}
+		failed = append(failed, err)
+		if !errors.Is(err, backup.ErrDamaged) && !errors.Is(err, errPassed) {
+			break
+		}
+	}
+	return Result{}, errors.Join(failed...)
+}
+
+func (p Plan) build(ctx context.Context, src Source, say Progress, into []backup.Target) (Result, error) {
+	r := Result{Plan: p, Index: p.Base.Index, Revision: p.Base.Revision}
+	if say != nil {
+		into[0].Progress = func(done int64) { say("snapshot", done, p.Base.Size) }
+	}
+	err := backup.RestoreAll(ctx, src.Store, p.Base, func(db string) error {
+		if p.Segments == 0 && !p.Cut.exact() {
+			return nil
+		}
+		return p.amend(ctx, src, db, say, &r)
+	}, into...)
+	return r, err
+}
+
+// amend brings the snapshot's database to the cut.
+func (p Plan) amend(ctx context.Context, src Source, db string, say Progress, r *Result) (err error) {
+	a, err := Open(db)
+	if err != nil {
+		return err
+	}
+	err = p.replay(ctx, src, a, say, r)
+	r.Index, r.Revision = a.Index(), a.Revision()
+	return errors.Join(err, a.Close())
+}
+
+func (p Plan) replay(ctx context.Context, src Source, a *Applier, say Progress, r *Result) error {
+	if p.Cut.passed(a) {
+		return fmt.Errorf("%w: %s is at index %d and revision %d, after %s", errPassed, p.Base.Key, a.Index(), a.Revision(), p.Cut)
+	}
+	began, done := a.Index(), int64(0)
+	var check *chain.HashKV
+	if p.Segments > 0 {
+		for s, err := range src.Log.Walk(ctx, p.From, p.Last.Number) {
+			if err != nil {
+				return fmt.Errorf("reading the log behind index %d: %w", a.Index(), err)
+			}
+			whole, err := p.applySegment(a, s)
+			if err != nil {
+				return err
+			}
+			if whole && s.Check != nil {
+				check = s.Check
+			}
+			if done++; say != nil {
+				say("log", done, int64(p.Segments))
+			}
+			if p.Cut.reached(a) {
+				break
+			}
+		}
+	}
+	r.Entries = int(a.Index() - began)
+	return errors.Join(p.arrived(a), r.compare(a, check))
+}
+
+// applySegment applies a segment up to the cut; whole says that it did so to the
+// segment's end.
+func (p Plan) applySegment(a *Applier, s chain.Segment) (whole bool, err error) {
+	for _, e := range s.Entries {
+		if p.Cut.reached(a) {
+			return false, nil
+		}
+		if err := a.Apply(e); err != nil {
+			return false, fmt.Errorf("segment %d: %w", s.Number, err)
+		}
+	}
+	return true, nil
+}
+
+// compare holds the state against the last hash that the live cluster told. One
+// that was compacted further since then cannot be compared.
+func (r *Result) compare(a *Applier, check *chain.HashKV) error {
+	if check == nil || check.Revision > a.Revision() {
+		return nil
+	}
+	hash, compacted, err := a.Hash(check.Revision)
+	switch {
+	case err != nil || compacted != check.Compact:
+		return nil
+	case hash != check.Hash:
+		return fmt.Errorf("%w: HashKV at revision %d is %d, and was %d", ErrDiverged, check.Revision, hash, check.Hash)
+	}
+	r.Checked = check.Revision
+	return nil
+}
+
+// arrived holds what was reached against the plan.
+func (p Plan) arrived(a *Applier) error {
+	switch {
+	case p.Cut.Revision > a.Revision():
+		return fmt.Errorf("the log ends at revision %d, before %s: %w", a.Revision(), p.Cut, ErrNothing)
+	case p.Cut.Index > a.Index(), p.Cut == (Cut{}) && p.Last.Index > a.Index():
+		return fmt.Errorf("the log ends at index %d: %w", a.Index(), ErrGap)
+	}
+	return nil
+}
