@@ -29,6 +29,7 @@ type cli struct {
 	Backup    backupCmd    `cmd:"" help:"Take and list full snapshots."`
 	AWS       awsCmd       `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`
 	SSH       sshCmd       `cmd:"" name:"ssh" help:"A cluster on hosts that can only be reached by SSH."`
+	CloudInit cloudInitCmd `cmd:"" name:"cloud-init" help:"Print user data for a machine of any cloud: fetches quorate, configures it, starts it."`
 	DNS       dnsCmd       `cmd:"" name:"dns" help:"The cluster's DNS records: compare, publish, wait for them."`
 	Discovery discoveryCmd `cmd:"" help:"Tokens of a discovery registry in another etcd."`
 	Etcd      etcdCmd      `cmd:"" passthrough:"" help:"The built-in etcd, with etcd's own flags."`

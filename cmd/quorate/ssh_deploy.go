@@ -18,13 +18,14 @@ import (
 // sshDeployCmd makes hosts what its flags say.
 type sshDeployCmd struct {
 	sshHosts
-	Check    bool          `group:"Hosts" help:"Only check the hosts: their numbers, go or no-go; installs nothing."`
-	Binary   string        `group:"Hosts" placeholder:"FILE" help:"The quorate to deploy, for Linux on the hosts' kind of machine. Default: this one."`
-	Files    []string      `group:"Hosts" name:"file" sep:"none" placeholder:"NAME=FILE" help:"Upload a file that only quorate may read there, as certificates and keys; flags name it {files}/NAME. In FILE and in every flag {name} is the host's name and {host} its address. May be repeated."`
-	Env      []string      `group:"Hosts" placeholder:"VARIABLE" help:"Give the agents these variables of the environment here, as AWS_SECRET_ACCESS_KEY; their values are in no command line."`
-	Within   time.Duration `group:"Hosts" default:"5m" placeholder:"TIME" help:"Longest wait for the cluster to be well, after each step (default ${default})."`
-	MaxFsync time.Duration `group:"Hosts" default:"100ms" placeholder:"TIME" help:"No-go where 1 of 100 writes to the disk takes longer (default ${default}); etcd's advice is 10ms."`
-	MaxClock time.Duration `group:"Hosts" default:"1s" placeholder:"TIME" help:"No-go where a clock is further off (default ${default})."`
+	Check       bool          `group:"Hosts" help:"Only check the hosts: their numbers, go or no-go; installs nothing."`
+	Binary      string        `group:"Hosts" placeholder:"FILE" help:"The quorate to deploy, for Linux on the hosts' kind of machine. Default: this one."`
+	Files       []string      `group:"Hosts" name:"file" sep:"none" placeholder:"NAME=FILE" help:"Upload a file that only quorate may read there, as certificates and keys; flags name it {files}/NAME. In FILE and in every flag {name} is the host's name and {host} its address. May be repeated."`
+	Env         []string      `group:"Hosts" placeholder:"VARIABLE" help:"Give the agents these variables of the environment here, as AWS_SECRET_ACCESS_KEY; their values are in no command line."`
+	Within      time.Duration `group:"Hosts" default:"5m" placeholder:"TIME" help:"Longest wait for the cluster to be well, after each step (default ${default})."`
+	DNSResolver string        `group:"Hosts" name:"dns-resolver" placeholder:"HOST:PORT" help:"With --dns: the resolver that must show the cluster in the end; none for none. Default: the first host's own."`
+	MaxFsync    time.Duration `group:"Hosts" default:"100ms" placeholder:"TIME" help:"No-go where 1 of 100 writes to the disk takes longer (default ${default}); etcd's advice is 10ms."`
+	MaxClock    time.Duration `group:"Hosts" default:"1s" placeholder:"TIME" help:"No-go where a clock is further off (default ${default})."`
 	config.Config
 }
 
@@ -69,12 +70,7 @@ func (c *sshDeployCmd) Run(ctx context.Context, to streams) error {
 		fmt.Fprintf(to.out, "nothing to do: %d hosts run what they are to run; `quorate ssh status` shows the cluster\n", len(nodes))
 		return nil
 	}
-	packed, clean, err := d.pack()
-	if err != nil {
-		return err
-	}
-	defer clean()
-	f.Binary.Packed = packed
+	defer d.clean()
 	verdict, err := f.Check(ctx)
 	if err == nil {
 		printCheck(to.out, f.Looked(), verdict)
@@ -82,11 +78,11 @@ func (c *sshDeployCmd) Run(ctx context.Context, to streams) error {
 	if err != nil || !verdict.Go() || c.Check {
 		return errors.Join(err, f.Unstage(ctx), noGo(verdict))
 	}
-	return c.apply(ctx, to.out, f)
+	return d.apply(ctx, to.out, f)
 }
 
 // apply goes from what is to what is wanted.
-func (c *sshDeployCmd) apply(ctx context.Context, out io.Writer, f *deploy.Fleet) error {
+func (d *deployment) apply(ctx context.Context, out io.Writer, f *deploy.Fleet) error {
 	plan, err := f.Plan(ctx)
 	if err != nil {
 		return errors.Join(err, f.Unstage(ctx))
@@ -99,8 +95,8 @@ func (c *sshDeployCmd) apply(ctx context.Context, out io.Writer, f *deploy.Fleet
 	if err := f.Apply(ctx, plan); err != nil {
 		return err
 	}
-	if c.DNS != "" {
-		if err := f.WaitDNS(ctx, c.DNS); err != nil {
+	if d.cmd.DNS != "" {
+		if err := f.WaitDNS(ctx, placeholders(d.hosts[0]).Replace(d.cmd.DNS), d.cmd.DNSResolver); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/hosts"
@@ -30,6 +31,7 @@ type deployment struct {
 	path   string // of the binary
 	binary deploy.Binary
 	each   map[string]deploy.Release // by the host's name
+	packed string                    // path of the compressed binary, once it is made
 }
 
 // fleet is the hosts, each with what it is to run.
@@ -39,6 +41,7 @@ func (d *deployment) fleet(nodes []*deploy.Node, say func(host, line string)) *d
 	}
 	c := d.cmd.Config
 	size := c.Size.Voters()
+	d.binary.Pack = sync.OnceValues(d.pack)
 	return &deploy.Fleet{Nodes: nodes, Binary: d.binary, Cluster: c.Cluster, DataDir: c.DataDir, Ports: portsOf(c), Listen: c.ListenHost,
 		Limits: hosts.Limits{Clock: d.cmd.MaxClock, Fsync: d.cmd.MaxFsync, Free: leastFree, Program: 3 * d.binary.Size / 2},
 		Size:   size, Within: d.cmd.Within, Say: say}
@@ -124,7 +127,7 @@ func (d *deployment) releases() []error {
 }
 
 func (d *deployment) release(h hosts.Host, environment []byte) (deploy.Release, []error) {
-	fill := strings.NewReplacer("{name}", h.Name, "{host}", h.Address, "{files}", deploy.FilesDir)
+	fill := placeholders(h)
 	c := d.cmd.Config
 	r := deploy.Release{Cluster: c.Cluster, DataDir: c.DataDir, Binary: d.binary.Sum, Environment: environment, Unit: []byte(d.unit())}
 	c.File, c.Name, c.Host = "", h.Name, h.Address
@@ -141,6 +144,11 @@ func (d *deployment) release(h hosts.Host, environment []byte) (deploy.Release, 
 	}
 	r.Files, err = uploads(d.cmd.Files, fill)
 	return r, append(problems, err)
+}
+
+// placeholders are what stands in flags for each host's own.
+func placeholders(h hosts.Host) *strings.Replacer {
+	return strings.NewReplacer("{name}", h.Name, "{host}", h.Address, "{files}", deploy.FilesDir)
 }
 
 // peersFile lists the hosts for their agents, who read it again each second.
@@ -165,16 +173,22 @@ func targetOf(c config.Config) []string {
 }
 
 func (d *deployment) unit() string {
+	return unit.Service{Note: deploy.UnitNote, DataDir: filepath.Clean(d.cmd.DataDir), Environment: []string{"EnvironmentFile=" + deploy.Current + "/environment"},
+		Command:     deploy.Current + "/quorate run --config=" + deploy.Current + "/config.yaml",
+		Confinement: d.confinement()}.Text()
+}
+
+// confinement lets the service write where it must.
+func (d *deployment) confinement() string {
 	var writable []string
 	for _, w := range d.writable() {
-		writable = append(writable, filepath.Clean(w.path))
+		path := filepath.Clean(w.path)
+		if w.key != "data-dir" {
+			path = "-" + path // it may be missing: then the agent says so better
+		}
+		writable = append(writable, path)
 	}
-	for i := range writable[1:] {
-		writable[i+1] = "-" + writable[i+1] // it may be missing: then the agent says so better
-	}
-	return unit.Service{Note: deploy.UnitNote, DataDir: writable[0], Environment: []string{"EnvironmentFile=" + deploy.Current + "/environment"},
-		Command:     deploy.Current + "/quorate run --config=" + deploy.Current + "/config.yaml",
-		Confinement: unit.Hardening(writable...)}.Text()
+	return unit.Hardening(writable...)
 }
 
 // environmentFile is for systemd and for sh alike: both take the same escapes
@@ -262,23 +276,29 @@ func (d *deployment) readBinary() error {
 	return nil
 }
 
-// pack compresses the binary once for all hosts.
-func (d *deployment) pack() (path string, clean func(), err error) {
+// pack compresses the binary, for all hosts that lack it.
+func (d *deployment) pack() (string, error) {
 	in, err := os.Open(d.path)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	defer in.Close()
 	out, err := os.CreateTemp("", "quorate-*.gz")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
-	clean = func() { os.Remove(out.Name()) }
+	d.packed = out.Name()
 	z, _ := gzip.NewWriterLevel(out, gzip.BestSpeed) // the level is one
 	_, err = io.Copy(z, in)
 	if err = errors.Join(err, z.Close(), out.Close()); err != nil {
-		clean()
-		return "", nil, fmt.Errorf("compressing %s: %w", d.path, err)
+		return "", fmt.Errorf("compressing %s: %w", d.path, err)
 	}
-	return out.Name(), clean, nil
+	return d.packed, nil
+}
+
+// clean takes the compressed binary away, if there is one.
+func (d *deployment) clean() {
+	if d.packed != "" {
+		os.Remove(d.packed)
+	}
 }

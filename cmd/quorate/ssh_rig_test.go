@@ -73,7 +73,7 @@ func (r *sshRig) boot(name string, number int, files map[string]string) *sshHost
 	r.machine(name, number)
 	key, err := os.ReadFile(filepath.Join(r.dir, "id.pub"))
 	must(r.t, err)
-	h.write("etc/ssh/sshd_config", fmt.Sprintf("ListenAddress %s:22\nHostKey /etc/ssh/host_key\nAuthorizedKeysFile /etc/ssh/authorized\nUsePAM no\nStrictModes no\nMaxStartups 100\nPermitRootLogin prohibit-password\n", h.addr))
+	h.write("etc/ssh/sshd_config", fmt.Sprintf("ListenAddress %s:22\nHostKey /etc/ssh/host_key\nAuthorizedKeysFile /etc/ssh/authorized\nUsePAM no\nStrictModes no\nMaxStartups 100\nLogLevel ERROR\nPermitRootLogin prohibit-password\n", h.addr))
 	h.write("etc/ssh/authorized", string(key))
 	r.keygen(filepath.Join(h.root, "overlay/etc/ssh/host_key"))
 	for _, program := range []string{"systemctl", "journalctl", "fake-supervisor"} {

@@ -186,26 +186,26 @@ func (j *judge) clocks(all []Looked) {
 		case !c.Known:
 			j.warn(l.Host.Name, "its clock cannot be read")
 		case off > j.wanted.Limits.Clock:
-			j.no(l.Host.Name, "its clock is %s %s of %s, and %s is the limit: is NTP running?", round((c.Offset - norm).Abs()), ahead(c.Offset-norm), measure(len(offsets)), j.wanted.Limits.Clock)
+			j.no(l.Host.Name, "its clock is %s %s %s, and %s is the limit: is NTP running?", round((c.Offset - norm).Abs()), ahead(c.Offset-norm), measure(len(offsets)), j.wanted.Limits.Clock)
 		case off > wrongClock:
-			j.warn(l.Host.Name, "its clock is %s %s of %s", round((c.Offset - norm).Abs()), ahead(c.Offset-norm), measure(len(offsets)))
+			j.warn(l.Host.Name, "its clock is %s %s %s", round((c.Offset - norm).Abs()), ahead(c.Offset-norm), measure(len(offsets)))
 		}
 	}
 	if norm.Abs() > j.wanted.Limits.Clock {
-		j.warn("here", "this machine's clock is %s %s of the hosts'", round(norm.Abs()), ahead(-norm))
+		j.warn("here", "this machine's clock is %s %s the hosts'", round(norm.Abs()), ahead(-norm))
 	}
 }
 
 func measure(hosts int) string {
 	if hosts >= 3 {
-		return "the others"
+		return "the others'"
 	}
 	return "this machine's"
 }
 
 func ahead(d time.Duration) string {
 	if d > 0 {
-		return "ahead"
+		return "ahead of"
 	}
 	return "behind"
 }

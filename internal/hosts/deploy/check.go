@@ -20,10 +20,12 @@ import (
 
 // Binary is the program to deploy.
 type Binary struct {
-	Sum    string // SHA-256 in hex
-	Arch   string // as uname says
-	Packed string // path of the program, compressed by gzip
-	Size   int64  // bytes, unpacked
+	Sum  string // SHA-256 in hex
+	Arch string // as uname says
+	Size int64  // bytes
+	// Pack is called when a host lacks it: the path of the program, compressed by
+	// gzip. Safe for concurrent use.
+	Pack func() (string, error)
 }
 
 // Fleet is the hosts of one cluster.
@@ -120,7 +122,11 @@ func (n *Node) stage(ctx context.Context, b Binary) error {
 	if slices.Contains(n.looked.Facts.Binaries, b.Sum) {
 		return nil
 	}
-	packed, err := os.Open(b.Packed)
+	path, err := b.Pack()
+	if err != nil {
+		return err
+	}
+	packed, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -150,13 +150,16 @@ func (f *Fleet) board() func(control.Status) {
 }
 
 // WaitDNS waits until the cluster's records are seen, from the first host: by
-// its program, its credentials and its resolver.
-func (f *Fleet) WaitDNS(ctx context.Context, url string) error {
+// its program and its credentials; resolver is --resolver of `quorate dns wait`.
+func (f *Fleet) WaitDNS(ctx context.Context, url, resolver string) error {
 	ctx, cancel := context.WithTimeout(ctx, f.Within+askLimit)
 	defer cancel()
 	n := f.Nodes[0]
 	out := &lines{say: func(line string) { f.Say("dns", line) }}
 	words := []string{"sh", Current + "/ask", "dns", "wait", "--dns=" + url, "--within=" + f.Within.String()}
+	if resolver != "" {
+		words = append(words, "--resolver="+resolver)
+	}
 	if err := n.exec(ctx, nil, out, words...); err != nil {
 		return stopped(ctx, fmt.Errorf("waiting for DNS, on %s: %w", n.Name, err))
 	}

@@ -25,14 +25,15 @@ func yesNo(yes bool) string {
 }
 
 // remove ends the service and takes everything of ours away.
-func (n *Node) remove(ctx context.Context, k keep) error {
+// It tells what stays.
+func (n *Node) remove(ctx context.Context, k keep) (string, error) {
 	dataDir := n.Release.DataDir
 	out, err := n.script(ctx, "remove", "", [2]string{"DATA_DIR", dataDir}, [2]string{"DROP_DATA", yesNo(k.dropData)},
 		[2]string{"KEEP_DIR", yesNo(k.dir)}, [2]string{"KEEP_USER", yesNo(k.user)})
 	if err != nil {
-		return fmt.Errorf("removing: %w (%s)", err, strings.TrimSpace(out))
+		return "", fmt.Errorf("removing: %w", err)
 	}
-	return nil
+	return strings.TrimSpace(out), nil
 }
 
 // Ruin is what a removal would take.
@@ -108,10 +109,11 @@ func (f *Fleet) Remove(ctx context.Context, r Ruin, dropData bool) error {
 			return nil
 		}
 		known := n.Release.DataDir != ""
-		if err := n.remove(ctx, keep{dir: !dropData, user: !known, dropData: dropData && known}); err != nil {
+		stays, err := n.remove(ctx, keep{dir: !dropData, user: !known, dropData: dropData && known})
+		if err != nil {
 			return err
 		}
-		f.Say(n.Name, "removed")
+		f.Say(n.Name, strings.TrimSuffix("removed; "+stays, "; "))
 		return nil
 	})
 	return stopped(ctx, err)

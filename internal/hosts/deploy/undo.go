@@ -52,10 +52,15 @@ func (f *Fleet) undoOne(ctx context.Context, n *Node) error {
 	before := n.looked.Facts
 	switch {
 	case before.Release.None() && (n.placed || n.turned || n.began):
-		err := n.remove(ctx, keep{dir: before.DataDir, user: before.User})
-		f.Say(n.Name, "undone: nothing of ours is there")
+		stays, err := n.remove(ctx, keep{dir: before.DataDir, user: before.User})
+		if err != nil {
+			return err
+		}
+		if stays == "" {
+			stays = "nothing of ours is there"
+		}
+		f.Say(n.Name, "undone: "+stays)
 		n.placed, n.turned, n.began, n.staged = false, false, false, false
-		return err
 	case n.turned:
 		return f.back(ctx, n)
 	case n.placed:

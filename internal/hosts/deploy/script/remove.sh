@@ -37,5 +37,5 @@ main() {
   if [ "$DROP_DATA" = yes ]; then rm -rf "${DATA_DIR:?}"; fi
   if [ "$KEEP_DIR" = no ]; then rmdir "$DATA_DIR" 2>/dev/null || true; fi
   if [ "$KEEP_USER" = no ] && [ ! -d "$DATA_DIR" ]; then userdel quorate >/dev/null 2>&1 || true; fi
-  if [ -d "$DATA_DIR" ]; then echo "stays: $DATA_DIR"; fi
+  if [ -d "$DATA_DIR" ]; then echo "$DATA_DIR stays"; fi
 }
