@@ -232,4 +232,12 @@ func TestRoute53(t *testing.T) {
 		}
 		return nil
 	})
+	a.crash()
+	b.crash()
+	if out, errOut, code := r.quorate("dns", "sync", "--delete", "--yes", "--cluster", "test", "--dns", "route53://example.org?prefix=prod"); code != 0 {
+		t.Errorf("delete: %d %s %s", code, out, errOut)
+	}
+	if left := list(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
 }

@@ -50,23 +50,35 @@ var transport = &http.Client{Timeout: callLimit, CheckRedirect: func(*http.Reque
 // do is one call; result may be nil. A rate limit is waited for once, where it
 // says that it will not be long.
 func (c client) do(ctx context.Context, method, path string, body, result any) error {
-	wait, err := c.once(ctx, method, path, body, result)
+	_, err := c.page(ctx, method, path, body, result)
+	return err
+}
+
+// page is do, and tells of which pages the result is one.
+func (c client) page(ctx context.Context, method, path string, body, result any) (pages, error) {
+	e, wait, err := c.once(ctx, method, path, body, result)
 	if wait <= 0 || wait > limitPatience {
-		return err
+		return e.Pages, err
 	}
 	select {
 	case <-ctx.Done():
-		return err
+		return pages{}, err
 	case <-time.After(wait):
 	}
-	_, err = c.once(ctx, method, path, body, result)
-	return err
+	e, _, err = c.once(ctx, method, path, body, result)
+	return e.Pages, err
 }
 
 type envelope struct {
 	Success bool            `json:"success"`
 	Errors  []problem       `json:"errors"`
 	Result  json.RawMessage `json:"result"`
+	Pages   pages           `json:"result_info"`
+}
+
+// pages is how much there is in all.
+type pages struct {
+	Total int `json:"total_count"`
 }
 
 type problem struct {
@@ -74,41 +86,40 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-func (c client) once(ctx context.Context, method, path string, body, result any) (wait time.Duration, err error) {
+func (c client) once(ctx context.Context, method, path string, body, result any) (e envelope, wait time.Duration, err error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
-		return 0, err
+		return e, 0, err
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(raw))
 	if err != nil {
-		return 0, err
+		return e, 0, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := transport.Do(req)
 	if err != nil {
-		return 0, err
+		return e, 0, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusTooManyRequests {
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0 when it does not say
-		return time.Duration(seconds) * time.Second, errors.New("the API's rate limit is reached")
+		return e, time.Duration(seconds) * time.Second, errors.New("the API's rate limit is reached")
 	}
 	raw, err = io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	if err != nil {
-		return 0, err
+		return e, 0, err
 	}
-	var e envelope
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return 0, fmt.Errorf("the API answers %s, and not as it should", resp.Status)
+		return e, 0, fmt.Errorf("the API answers %s, and not as it should", resp.Status)
 	}
 	if !e.Success || resp.StatusCode/100 != 2 {
-		return 0, fmt.Errorf("the API answers %s%s", resp.Status, described(e.Errors))
+		return e, 0, fmt.Errorf("the API answers %s%s", resp.Status, described(e.Errors))
 	}
 	if result == nil {
-		return 0, nil
+		return e, 0, nil
 	}
-	return 0, json.Unmarshal(e.Result, result)
+	return e, 0, json.Unmarshal(e.Result, result)
 }
 
 func described(problems []problem) string {

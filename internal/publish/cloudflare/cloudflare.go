@@ -166,9 +166,11 @@ func wanted(s publish.Set, value string) (record, error) {
 	return r, nil
 }
 
-// perPage is how many records the API is asked for at once.
+// perPage is how many records the API is asked for at once; it may give fewer.
 const perPage = 100
 
+// records are all of the zone's, or an error: a page that is missing would be
+// records that are not there.
 func (z *Zone) records(ctx context.Context) ([]record, error) {
 	id, err := z.find(ctx)
 	if err != nil {
@@ -177,12 +179,16 @@ func (z *Zone) records(ctx context.Context) ([]record, error) {
 	var out []record
 	for page := 1; ; page++ {
 		var part []record
-		if err := z.api.do(ctx, "GET", fmt.Sprintf("/zones/%s/dns_records?per_page=%d&page=%d", id, perPage, page), nil, &part); err != nil {
+		all, err := z.api.page(ctx, "GET", fmt.Sprintf("/zones/%s/dns_records?per_page=%d&page=%d", id, perPage, page), nil, &part)
+		if err != nil {
 			return nil, fmt.Errorf("listing zone %s: %w", z.cfg.Zone, err)
 		}
 		out = append(out, part...)
-		if len(part) < perPage {
+		switch {
+		case len(out) == all.Total:
 			return out, nil
+		case len(part) == 0 || len(out) > all.Total:
+			return nil, fmt.Errorf("listing zone %s: %d records came, of %d: it changes meanwhile", z.cfg.Zone, len(out), all.Total)
 		}
 	}
 }

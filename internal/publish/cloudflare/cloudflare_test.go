@@ -7,12 +7,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/quorate/quorate/internal/publish"
 	"github.com/quorate/quorate/internal/publish/cloudflare"
 	"github.com/quorate/quorate/internal/publish/publishtest"
 )
@@ -28,16 +31,24 @@ type canned struct {
 	records []map[string]any
 	next    int
 	limits  int // how many calls still to answer with 429
+	most    int // records a page at most; 0: as many as are asked for
+	hide    int // records that the pages lack, though they count
+	lose    int // how many batches still to make and to answer with a gateway's 502
 	calls   []string
 }
 
 const token = "s3cr3t-token"
 
+// zoneID is an id as Cloudflare's are: 32 hexadecimal digits.
+func zoneID(i int) string { return fmt.Sprintf("023e105f4ecef8ad9ca31a8372d0c35%d", i) }
+
+var idForm = regexp.MustCompile(`^/zones/[0-9a-f]{32}(/|$)`)
+
 func serve(t *testing.T, zones ...string) (*canned, string) {
 	t.Helper()
 	c := &canned{t: t}
 	for i, z := range zones {
-		c.zones = append(c.zones, map[string]string{"id": fmt.Sprintf("zone%d", i), "name": z})
+		c.zones = append(c.zones, map[string]string{"id": zoneID(i), "name": z})
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /zones", c.listZones)
@@ -55,6 +66,8 @@ func serve(t *testing.T, zones ...string) (*canned, string) {
 			c.limits--
 			w.Header().Set("Retry-After", "1")
 			fail(w, http.StatusTooManyRequests, 971, "Please wait and consider throttling your request speed")
+		case r.URL.Path != "/zones" && !idForm.MatchString(r.URL.Path):
+			fail(w, http.StatusBadRequest, 7003, "Could not route to "+r.URL.Path+", perhaps your object identifier is invalid?")
 		default:
 			mux.ServeHTTP(w, r)
 		}
@@ -91,15 +104,23 @@ func (c *canned) zone(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	fail(w, http.StatusNotFound, 7003, "Could not route to /zones/x, perhaps your object identifier is invalid?")
+	fail(w, http.StatusNotFound, 1001, "Invalid zone identifier")
 }
 
 func (c *canned) list(w http.ResponseWriter, r *http.Request) {
 	page, _ := strconv.Atoi(r.URL.Query().Get("page"))
 	per, _ := strconv.Atoi(r.URL.Query().Get("per_page"))
+	if page < 1 || per < 5 {
+		fail(w, http.StatusBadRequest, 9103, "page and per_page: out of range")
+		return
+	}
+	if c.most > 0 {
+		per = min(per, c.most)
+	}
 	from := min((page-1)*per, len(c.records))
 	to := min(from+per, len(c.records))
-	answer(w, c.records[from:to], map[string]int{"page": page, "per_page": per, "count": to - from, "total_count": len(c.records)})
+	answer(w, c.records[from:to], map[string]int{"page": page, "per_page": per, "count": to - from,
+		"total_count": len(c.records) + c.hide, "total_pages": (len(c.records) + per - 1) / per})
 }
 
 // batch is deletes, then posts, all or nothing; an identical record is refused.
@@ -122,6 +143,10 @@ func (c *canned) batch(w http.ResponseWriter, r *http.Request) {
 		records = slices.Delete(records, i, i+1)
 	}
 	for _, p := range q.Posts {
+		if ttl, _ := p["ttl"].(float64); ttl != 1 && (ttl < 60 || ttl > 86400) {
+			fail(w, http.StatusBadRequest, 9021, "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.")
+			return
+		}
 		if p["type"] == "SRV" {
 			d, ok := p["data"].(map[string]any)
 			if !ok || p["content"] != nil {
@@ -138,16 +163,60 @@ func (c *canned) batch(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		c.next++
-		p["id"] = fmt.Sprintf("r%d", c.next)
+		p["id"] = fmt.Sprintf("372e67954025e0ba6aaa6d58%08x", c.next)
 		records = append(records, p)
 	}
 	c.records = records
+	if c.lose > 0 {
+		c.lose--
+		w.WriteHeader(http.StatusBadGateway)
+		fmt.Fprint(w, "<html>502 Bad Gateway</html>")
+		return
+	}
 	answer(w, map[string]any{}, nil)
 }
 
 func TestConformance(t *testing.T) {
 	_, api := serve(t, "example.org")
 	publishtest.Conformance(t, "example.org", cloudflare.Open(cloudflare.Config{Zone: "Example.org", Token: token, API: api}))
+}
+
+// TestLostReply: a batch is made, and a gateway answers for it.
+func TestLostReply(t *testing.T) {
+	c, api := serve(t, "example.org")
+	publishtest.LostReply(t, "example.org", cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api}), func() { c.lose = 1 })
+	if c.lose != 0 {
+		t.Error("no answer was lost")
+	}
+}
+
+// TestPages: the API may give fewer a page than were asked for; pages that do
+// not add up are no list.
+func TestPages(t *testing.T) {
+	c, api := serve(t, "example.org")
+	for i := range 23 {
+		c.records = append(c.records, map[string]any{"id": fmt.Sprint(i), "type": "A", "name": fmt.Sprintf("n%02d.example.org", i), "content": "10.0.0.1", "ttl": 60})
+	}
+	z := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api})
+	for _, c.most = range []int{0, 5, 23, 7} {
+		if sets, err := z.List(t.Context(), "example.org"); err != nil || len(sets) != 23 {
+			t.Errorf("%d a page: %d sets, %v", c.most, len(sets), err)
+		}
+	}
+	c.hide = 1
+	if sets, err := z.List(t.Context(), "example.org"); err == nil || sets != nil || !strings.Contains(err.Error(), "23 records came, of 24") {
+		t.Errorf("%d sets, %v", len(sets), err)
+	}
+}
+
+// TestRefusedTTL: what the API refuses is said as it says it.
+func TestRefusedTTL(t *testing.T) {
+	_, api := serve(t, "example.org")
+	err := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api}).Apply(t.Context(), []publish.Change{
+		{After: &publish.Set{Name: "a.example.org", Type: "A", TTL: 3 * time.Second, Values: []string{"10.0.0.1"}}}})
+	if err == nil || !strings.Contains(err.Error(), "Invalid TTL") || !strings.Contains(err.Error(), "9021") || strings.Contains(err.Error(), token) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestExactlyThatZone(t *testing.T) {
@@ -158,9 +227,10 @@ func TestExactlyThatZone(t *testing.T) {
 	}{
 		"none of that name": {cloudflare.Config{Zone: "example.org", Token: token}, "is called exactly example.org"}, // TRAPS 17
 		"two of that name":  {cloudflare.Config{Zone: "two.org", Token: token}, "2 zones are called two.org: say which with id="},
-		"by id":             {cloudflare.Config{Zone: "two.org", ID: "zone2", Token: token}, ""},
-		"another's id":      {cloudflare.Config{Zone: "example.org", ID: "zone1", Token: token}, "zone zone1 is called two.org, not example.org"},
-		"no such id":        {cloudflare.Config{Zone: "two.org", ID: "none", Token: token}, "404 Not Found: Could not route"},
+		"by id":             {cloudflare.Config{Zone: "two.org", ID: zoneID(2), Token: token}, ""},
+		"another's id":      {cloudflare.Config{Zone: "example.org", ID: zoneID(1), Token: token}, "zone " + zoneID(1) + " is called two.org, not example.org"},
+		"no such id":        {cloudflare.Config{Zone: "two.org", ID: zoneID(9), Token: token}, "404 Not Found: Invalid zone identifier (1001)"},
+		"not an id":         {cloudflare.Config{Zone: "two.org", ID: "none", Token: token}, "400 Bad Request: Could not route"},
 		"a wrong token":     {cloudflare.Config{Zone: "two.org", Token: "s3cr3t-other"}, "Unauthorized to access requested resource (9109)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,6 +58,21 @@ func TestConformance(t *testing.T) {
 	publishtest.Conformance(t, "example.org", open(t, route53.Config{Zone: "Example.org."}))
 }
 
+// TestLostReply: Route 53 makes a change, and the connection ends before its
+// answer; the SDK sends it again, and that is a conflict.
+func TestLostReply(t *testing.T) {
+	lose := strict(t, moto.Start(t))
+	cfg, err := config.LoadDefaultConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeZone(t, sdk.NewFromConfig(cfg), "example.org", false)
+	publishtest.LostReply(t, "example.org", open(t, route53.Config{Zone: "example.org"}), func() { lose.Store(1) })
+	if lose.Load() != 0 {
+		t.Error("no answer was lost")
+	}
+}
+
 func TestExactlyThatZone(t *testing.T) {
 	c := client(t)
 	makeZone(t, c, "aexample.org", false)

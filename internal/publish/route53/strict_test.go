@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -19,8 +20,11 @@ import (
 // takes: creating a set that exists (moto only minds the very same values), and
 // with the right error deleting one that is otherwise (moto says InvalidInput).
 // https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html
-func strict(t *testing.T, endpoint string) {
+//
+// The counter is how many answers to changes that were made are still to be lost.
+func strict(t *testing.T, endpoint string) *atomic.Int32 {
 	t.Helper()
+	lose := new(atomic.Int32)
 	target, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -41,10 +45,16 @@ func strict(t *testing.T, endpoint string) {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		if lose.Load() > 0 {
+			lose.Add(-1)
+			behind.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler) // the connection ends without an answer
+		}
 		behind.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
 	t.Setenv("AWS_ENDPOINT_URL", srv.URL)
+	return lose
 }
 
 type rrset struct {
