@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quorate/quorate/internal/background"
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
@@ -115,8 +116,12 @@ func (a *Agent) backupHere(ctx context.Context) (cluster.Backup, error) {
 	c := a.parts.Dial(a.clientURL())
 	defer c.Close()
 	began := time.Now()
-	b, err := backup.Take(ctx, c, a.vault(), backup.Meta{Cluster: a.opt.Settings.Cluster,
-		Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
+	var b cluster.Backup
+	var err error
+	background.Do(func() {
+		b, err = backup.Take(ctx, c, a.vault(), backup.Meta{Cluster: a.opt.Settings.Cluster,
+			Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
+	})
 	if err == nil {
 		a.log.Info("backup taken", "key", b.Key, "revision", b.Revision, "bytes", b.Size, "stored_bytes", b.StoredSize, "took", time.Since(began))
 	}
