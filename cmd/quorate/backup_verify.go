@@ -6,21 +6,25 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/chain"
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/config"
-	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
 // backupVerify reads backups whole.
 type backupVerify struct {
 	config.Stored
-	Keys   []string `arg:"" optional:"" name:"key" help:"Which ones, as backup list names them (default: the newest that is ours)."`
-	All    bool     `help:"Every one, and every chain of the log."`
-	Output string   `short:"o" enum:"table,json" default:"table" help:"table or json."`
+	Keys    []string `arg:"" optional:"" name:"key" help:"Which ones, as backup list names them (default: the newest that is ours)."`
+	All     bool     `help:"Every one, and every chain of the log."`
+	Deep    bool     `help:"Restore each into --scratch too, have an etcd serve it, and tell the hash of its keys (etcdctl endpoint hashkv)."`
+	Scratch string   `placeholder:"DIR" help:"For --deep: the directory to work in, below quorate-proof, which is deleted before and after. Default: the system's temporary directory."`
+	Etcd    string   `default:"built-in" placeholder:"PATH" help:"For --deep: the etcd to serve it (default ${default})."`
+	Compact int64    `hidden:"" help:"For --deep: hash what is left after a compaction at this revision."`
+	Output  string   `short:"o" enum:"table,json" default:"table" help:"table or json."`
 }
 
 // verdict is of one backup or one chain.
@@ -33,6 +37,8 @@ type verdict struct {
 	Size     int64         `json:"size,omitempty"`     // bytes read
 	Signed   bool          `json:"signed"`
 	Sealed   bool          `json:"encrypted"`
+	Proof    *backup.Proof `json:"proof,omitempty"`
+	NoRoom   bool          `json:"no_room,omitempty"`
 }
 
 func (c *backupVerify) Run(ctx context.Context, to streams) error {
@@ -71,10 +77,11 @@ func (c *backupVerify) verify(ctx context.Context, st *storedBackups, to io.Writ
 	}
 	for _, b := range wanted {
 		v := verdict{Key: b.Key, Good: true, Epoch: b.Epoch, Revision: b.Revision, Size: b.StoredSize, Signed: b.Signer != "", Sealed: b.Encryption != ""}
-		err := backup.Verify(ctx, st.sealed, b)
-		if errors.Is(err, backup.ErrDamaged) {
-			v.Good, v.Problem = false, err.Error()
-		} else if err != nil {
+		err := c.check(ctx, st, b, &v)
+		switch {
+		case isDamage(err), errors.Is(err, backup.ErrNoRoom):
+			v.Good, v.Problem, v.NoRoom = false, err.Error(), errors.Is(err, backup.ErrNoRoom)
+		case err != nil:
 			return all, err
 		}
 		all = append(all, v)
@@ -126,7 +133,7 @@ func (c *backupVerify) verifyLog(ctx context.Context, st *storedBackups, of []cl
 		v := verdict{Key: fmt.Sprintf("%s%010d/%06d/", chain.Prefix, l.Epoch, l.Number), Epoch: l.Epoch}
 		err := st.walk(ctx, l, &v)
 		switch {
-		case errors.Is(err, chain.ErrDamaged), errors.Is(err, seal.ErrUnsigned), errors.Is(err, seal.ErrForged):
+		case isDamage(err):
 			v.Problem = err.Error()
 		case err != nil:
 			return all, err
@@ -160,6 +167,9 @@ func printVerdicts(out io.Writer, all []verdict) {
 			fmt.Fprintf(out, "BAD   %s: %s\n", v.Key, v.Problem)
 		default:
 			fmt.Fprintf(out, "good  %s: epoch %d, up to revision %d, %s%s\n", v.Key, v.Epoch, v.Revision, size(v.Size), sealing(v))
+			if p := v.Proof; p != nil {
+				fmt.Fprintf(out, "      restored in %s: its keys up to revision %d have the hash %d (compacted at %d)\n", p.Took.Round(time.Millisecond), p.Revision, p.Hash, p.Compact)
+			}
 		}
 	}
 }

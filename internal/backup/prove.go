@@ -34,35 +34,56 @@ type Proof struct {
 	Took     time.Duration `json:"took"` // nanoseconds
 }
 
-// Prove restores a backup below the scratch directory, has a real etcd serve it,
-// and hashes its keys, compacted up to compact first where it can be (0: not), so
-// that the hash can be held against a cluster's that has gone on. Nothing is left
-// behind but what a crash leaves, which the next proof removes. ErrDamaged is the
-// backup's fault, ErrNoRoom the disk's; any other error proves nothing.
-func Prove(ctx context.Context, st Store, b cluster.Backup, etcd []string, scratch string, compact int64) (Proof, error) {
-	began := time.Now()
-	if err := emptied(scratch, 2*b.Size+walRoom+spare); err != nil {
-		return Proof{}, fmt.Errorf("proving %s: %w", b.Key, err)
-	}
-	defer os.RemoveAll(scratch)
-	data := filepath.Join(scratch, "etcd")
-	const peer = "http://127.0.0.1:2380" // nobody listens there: replay has sockets of its own
-	err := Restore(ctx, st, b, Target{DataDir: data, Name: "seed", PeerURL: peer, InitialCluster: "seed=" + peer, Token: "proof"})
-	if err == nil {
-		err = replay(ctx, etcd, data, filepath.Join(scratch, "etcd.log"))
-	}
+// Trial is what is to be proven, and with what.
+type Trial struct {
+	Backup cluster.Backup
+	// Build makes the data directory, from the backup and maybe the log behind
+	// it; nil: from the backup alone.
+	Build   func(context.Context, Target) error
+	Etcd    []string // the command that serves it
+	Scratch string   // a directory that is deleted before and after
+	// Compact is where the cluster is compacted, to which the hash is to be
+	// comparable; 0: wherever the backup is.
+	Compact int64
+}
+
+// Prove restores a backup into the scratch directory, has a real etcd serve it,
+// and hashes its keys, compacted first where they can be, so that the hash can be
+// held against a cluster's that has gone on. Nothing is left behind but what a
+// crash leaves, which the next proof removes. ErrDamaged is the backup's fault,
+// ErrNoRoom the disk's; any other error is Build's, or proves nothing.
+func Prove(ctx context.Context, st Store, t Trial) (Proof, error) {
+	p, err := prove(ctx, st, t)
 	if err != nil {
-		return Proof{}, fmt.Errorf("proving %s: %w", b.Key, err)
+		return Proof{}, fmt.Errorf("proving %s: %w", t.Backup.Key, err)
 	}
-	p, err := hashOf(ctx, dbOf(data), compact)
-	if err == nil && p.Revision < b.Revision {
-		err = fmt.Errorf("%w: it ends at revision %d, and its manifest promises %d", ErrDamaged, p.Revision, b.Revision)
-	}
-	if err != nil {
-		return Proof{}, fmt.Errorf("proving %s: %w", b.Key, err)
-	}
-	p.Key, p.Took = b.Key, time.Since(began)
 	return p, nil
+}
+
+func prove(ctx context.Context, st Store, t Trial) (Proof, error) {
+	began := time.Now()
+	if err := emptied(t.Scratch, 2*t.Backup.Size+walRoom+spare); err != nil {
+		return Proof{}, err
+	}
+	defer os.RemoveAll(t.Scratch)
+	if t.Build == nil {
+		t.Build = func(ctx context.Context, into Target) error { return Restore(ctx, st, t.Backup, into) }
+	}
+	const peer = "http://127.0.0.1:2380" // nobody listens there: replay has sockets of its own
+	data := filepath.Join(t.Scratch, "etcd")
+	err := t.Build(ctx, Target{DataDir: data, Name: "seed", PeerURL: peer, InitialCluster: "seed=" + peer, Token: "proof"})
+	if err != nil {
+		return Proof{}, err
+	}
+	if err := replay(ctx, t.Etcd, data, filepath.Join(t.Scratch, "etcd.log")); err != nil {
+		return Proof{}, err
+	}
+	p, err := hashOf(ctx, dbOf(data), t.Compact)
+	if err == nil && p.Revision < t.Backup.Revision {
+		err = fmt.Errorf("%w: it ends at revision %d, and its manifest promises %d", ErrDamaged, p.Revision, t.Backup.Revision)
+	}
+	p.Key, p.Took = t.Backup.Key, time.Since(began)
+	return p, err
 }
 
 // emptied makes the scratch directory anew, if its disk has that much room.

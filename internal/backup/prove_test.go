@@ -51,7 +51,7 @@ func TestProve(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(scratch, "left", "over"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		p, err := Prove(t.Context(), st, b, etcdCommand(t), scratch, at)
+		p, err := Prove(t.Context(), st, Trial{Backup: b, Etcd: etcdCommand(t), Scratch: scratch, Compact: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,12 +78,12 @@ func TestProve(t *testing.T) {
 	}
 	promised := b
 	promised.Revision++
-	if _, err := Prove(t.Context(), st, promised, etcdCommand(t), filepath.Join(t.TempDir(), "s"), 0); !errors.Is(err, ErrDamaged) {
+	if _, err := Prove(t.Context(), st, Trial{Backup: promised, Etcd: etcdCommand(t), Scratch: filepath.Join(t.TempDir(), "s")}); !errors.Is(err, ErrDamaged) {
 		t.Errorf("one that promises more: %v", err)
 	}
 	huge := b
 	huge.Size = 1 << 60
-	if _, err := Prove(t.Context(), st, huge, etcdCommand(t), filepath.Join(t.TempDir(), "s"), 0); !errors.Is(err, ErrNoRoom) || errors.Is(err, ErrDamaged) {
+	if _, err := Prove(t.Context(), st, Trial{Backup: huge, Etcd: etcdCommand(t), Scratch: filepath.Join(t.TempDir(), "s")}); !errors.Is(err, ErrNoRoom) || errors.Is(err, ErrDamaged) {
 		t.Errorf("one that has no room: %v", err)
 	}
 }
@@ -95,7 +95,7 @@ func TestProveOfADamagedDatabase(t *testing.T) {
 	if err := Verify(t.Context(), st, b); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Prove(t.Context(), st, b, etcdCommand(t), filepath.Join(t.TempDir(), "s"), 0); err == nil {
+	if _, err := Prove(t.Context(), st, Trial{Backup: b, Etcd: etcdCommand(t), Scratch: filepath.Join(t.TempDir(), "s")}); err == nil {
 		t.Error("nonsense is proven")
 	}
 }

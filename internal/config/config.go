@@ -95,12 +95,14 @@ type Process struct {
 
 // Backups is how often there is a snapshot, and which ones stay.
 type Backups struct {
-	BackupInterval    time.Duration `type:"setting" env:"QUORATE_BACKUP_INTERVAL" default:"15m" placeholder:"TIME" help:"Time between full snapshots to --store; 0 is none (default ${default}). May change while running."`
+	BackupInterval    time.Duration `type:"setting" env:"QUORATE_BACKUP_INTERVAL" default:"1h" placeholder:"TIME" help:"Time between full snapshots to --store; 0 is none. Without --backup-delta, what is written in this time can be lost with all disks (default ${default}). May change while running."`
+	BackupDelta       bool          `type:"setting" env:"QUORATE_BACKUP_DELTA" default:"true" negatable:"" help:"Ship the raft log to --store between full snapshots, each half second in which something is written: all disks lost lose a second, and a restore can be of any moment (default ${default})."`
 	BackupKeep        int           `type:"setting" env:"QUORATE_BACKUP_KEEP" default:"10" placeholder:"N" help:"Keep the newest N snapshots (default ${default}). May change while running."`
 	BackupKeepHourly  int           `type:"setting" env:"QUORATE_BACKUP_KEEP_HOURLY" default:"24" placeholder:"N" help:"Keep the newest of each of the last N hours that have one (default ${default}). May change while running."`
 	BackupKeepDaily   int           `type:"setting" env:"QUORATE_BACKUP_KEEP_DAILY" default:"7" placeholder:"N" help:"Keep the newest of each of the last N days, in UTC, that have one (default ${default}). May change while running."`
 	BackupKeepWeekly  int           `type:"setting" env:"QUORATE_BACKUP_KEEP_WEEKLY" default:"4" placeholder:"N" help:"Keep the newest of each of the last N weeks, from Monday in UTC, that have one (default ${default}). May change while running."`
 	BackupKeepMonthly int           `type:"setting" env:"QUORATE_BACKUP_KEEP_MONTHLY" default:"0" placeholder:"N" help:"Keep the newest of each of the last N months, in UTC, that have one (default ${default}). May change while running."`
+	BackupVerify      time.Duration `name:"backup-verify-interval" type:"setting" env:"QUORATE_BACKUP_VERIFY_INTERVAL" default:"6h" placeholder:"TIME" help:"Time between two restores for a proof: a follower restores what is stored below --data-dir, has an etcd serve it, and compares it with the cluster; 0 is none (default ${default})."`
 	BackupCopy        string        `env:"QUORATE_BACKUP_COPY" placeholder:"URL" help:"A second store, of the same kinds as --store, that gets a copy of every backup and may lag behind; the first never waits for it. Default: none."`
 }
 

@@ -101,7 +101,7 @@ func TestDefaults(t *testing.T) {
 			FoundingWait: 30 * time.Second, DeadAfter: 5 * time.Minute, AutoRecover: true,
 		},
 		Process: Process{Etcd: "built-in", EtcdDataDir: "/var/lib/quorate/etcd"},
-		Backups: Backups{BackupInterval: 15 * time.Minute, BackupKeep: 10, BackupKeepHourly: 24, BackupKeepDaily: 7, BackupKeepWeekly: 4},
+		Backups: Backups{BackupInterval: time.Hour, BackupDelta: true, BackupKeep: 10, BackupKeepHourly: 24, BackupKeepDaily: 7, BackupKeepWeekly: 4, BackupVerify: 6 * time.Hour},
 		Cloud:   Cloud{SurgeWait: 5 * time.Minute, CrashLimit: 5},
 		Logs:    Logs{LogLevel: "info", LogFormat: "text"},
 	}

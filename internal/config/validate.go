@@ -190,6 +190,9 @@ func (c Config) checkBackups(p *problems) {
 	if c.BackupInterval < 0 {
 		p.say("backup-interval", "%s: want a time, or 0 for no backups", c.BackupInterval)
 	}
+	if c.BackupVerify < 0 {
+		p.say("backup-verify-interval", "%s: want a time, or 0 for none", c.BackupVerify)
+	}
 	if c.BackupKeep < 1 {
 		p.say("backup-keep", "%d: want 1 or more", c.BackupKeep)
 	}

@@ -41,6 +41,7 @@ func TestValidate(t *testing.T) {
 		"--backup-keep=0":              "backup-keep: ",
 		"--backup-keep-hourly=-1":      "backup-keep-hourly: ",
 		"--backup-keep-daily=-1":       "backup-keep-daily: ",
+		"--backup-verify-interval=-1s": "backup-verify-interval: ",
 		"--backup-keep-weekly=-1":      "backup-keep-weekly: ",
 		"--backup-keep-monthly=-1":     "backup-keep-monthly: ",
 		"--backup-recipient=age1x":     `backup-recipient: "age1x": want an age recipient`,
