@@ -52,6 +52,12 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 			return nil, usage{fmt.Errorf("store: %w", err)}
 		}
 	}
+	var second *store.Store
+	if w.cfg.BackupCopy != "" {
+		if second, err = store.Open(ctx, w.cfg.BackupCopy, w.cfg.Cluster); err != nil {
+			return nil, usage{fmt.Errorf("backup-copy: %w", err)}
+		}
+	}
 	auth, err := w.credentials()
 	if err != nil {
 		return nil, usage{err}
@@ -59,11 +65,14 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	client, peer := etcdFiles(w.cfg.Files()), etcdFiles(w.cfg.PeerFiles())
 	w.options = agent.Options{Settings: settings(w.cfg), Retention: retention(w.cfg), Name: w.cfg.Name, Zone: w.cfg.Zone, Host: w.cfg.Host,
 		AgentPort: w.cfg.AgentPort, DataDir: w.cfg.DataDir, Etcd: etcdConfig(w.cfg), Version: version}
-	w.parts = agent.Parts{Log: log, Source: source, Store: st, Seal: w.cfg.Sealer(), Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
+	w.parts = agent.Parts{Log: log, Source: source, Store: st, Seal: w.cfg.Sealer(), Copy: second, Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
 		Dial:   func(endpoint string) *etcd.Client { return etcd.Dial(endpoint, client, auth) },
 		HTTP:   w.httpClient(),
 		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) { return etcd.ProbePeerPort(ctx, u, peer) },
 		Secure: agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
+	if st != nil {
+		w.options.ProveEvery, w.parts.Prove = w.cfg.BackupVerify, prover(w.cfg, bin)
+	}
 	if w.cfg.DNS != "" {
 		if w.parts.Names, w.options.Naming, err = openNames(ctx, w.cfg.Naming, w.cfg.Cluster); err != nil {
 			return nil, usage{err}

@@ -37,6 +37,7 @@ type Options struct {
 	// names that nobody has claimed.
 	Naming     plan.Naming
 	AdoptNames bool
+	ProveEvery time.Duration // between two restores for a proof; 0: none
 }
 
 // Parts are what an agent works with. Store may be nil: then founding is by
@@ -46,6 +47,8 @@ type Parts struct {
 	Source  Source
 	Store   *store.Store
 	Seal    *seal.Sealer // of backups; nil: plain and unsigned
+	Copy    *store.Store // a second store, for copies of backups; nil: none
+	Prove   Prover       // nil: nothing is proven
 	Binary  etcd.Binary
 	EtcdVer etcd.Version
 	Environ []string
@@ -93,6 +96,8 @@ type Agent struct {
 	probes   map[cluster.MemberID]*probe
 	invited  map[cluster.MemberID]string
 	backups  backupState
+	copying  lagging // has a lock of its own
+	proofs   proofs  // likewise
 	names    names
 	machines machineState
 	leaving  bool
@@ -165,6 +170,10 @@ func newAgent(opt Options, parts Parts) *Agent {
 	}
 	a.seedFails = loadSeedFailures(a.path(seedFailsFile))
 	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
+	a.proofs.register(a.metrics)
+	if parts.Copy != nil {
+		a.metrics.copyLag(a.copying.seconds)
+	}
 	a.book = newOwnBook(opt.DataDir, a)
 	if parts.Store != nil {
 		a.book = newStoreBook(parts.Store, a)
@@ -189,6 +198,8 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	a.work.Go(func() { a.watchSource(work) })
 	a.work.Go(func() { a.book.watch(work) })
 	a.work.Go(func() { a.watchNames(work) })
+	a.work.Go(func() { a.watchCopy(work) })
+	a.work.Go(func() { a.watchProofs(work) })
 	for _, h := range a.parts.Hints {
 		a.work.Go(func() {
 			if err := h.Run(work, a.hear); err != nil && work.Err() == nil {

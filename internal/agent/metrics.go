@@ -100,6 +100,12 @@ func (c requestCount) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+// copyLag registers the age of what the second store lacks.
+func (m *metrics) copyLag(seconds func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quorate", Name: "backup_copy_lag_seconds",
+		Help: "Age of the oldest backup that the second store lacks, as the keeper knows; 0 when it has all, and on other nodes."}, seconds))
+}
+
 func (m *metrics) round(d plan.Decision, took time.Duration) {
 	m.decisions.WithLabelValues(d.Verb + ": " + d.Reason).Inc()
 	m.seconds.Observe(took.Seconds())
