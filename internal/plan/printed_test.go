@@ -106,10 +106,25 @@ func also(members ...cluster.Member) func(*Print) {
 }
 
 func TestDecidePrint(t *testing.T) {
-	tests := map[string]struct {
-		see  Print
-		want string
-	}{
+	tests := printRows()
+	for _, name := range slices.Sorted(maps.Keys(tests)) {
+		if got := askPrint(tests[name].see); got != tests[name].want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, tests[name].want)
+		}
+	}
+}
+
+// askPrint is the decision in words.
+func askPrint(o Print) string { return DecidePrint(o).String() }
+
+// printRow is a row of the specification of print mode.
+type printRow struct {
+	see  Print
+	want string
+}
+
+func printRows() map[string]printRow {
+	return map[string]printRow{
 		"nothing is known":              {Print{}, "wait: the data directory is unread"},
 		"the source is down":            {printing(func(o *Print) { o.View = cluster.Unknown[cluster.View]() }), "wait: the peers source does not answer"},
 		"two clusters":                  {printing(answers(7, 8)), "refuse: two clusters answer: end one of them"},
@@ -187,31 +202,86 @@ func TestDecidePrint(t *testing.T) {
 		"wiped, prepared":                 {printing(byStrategy(cluster.JoinPrepared), quorum(voters("a", "b", "c"), "b", "c")), "refuse: the entry of a lost disk has this node's address: remove it and add a new one (a)"},
 		"empty, and a member serves here": {printing(quorum(voters("a", "b", "c"), "a", "b", "c")), "refuse: a member serves at this node's address, and the data directory is empty (a)"},
 
-		"full":                                  {printing(quorum(voters("b", "c", "d"), "b", "c", "d")), "wait: the cluster is full (3 members of 3)"},
-		"no upper limit":                        {printing(most(0), quorum(voters("b", "c", "d"), "b", "c", "d")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
-		"full, add never removes":               {printing(byStrategy(cluster.JoinAdd), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
-		"full, replaces the dead":               {printing(quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
-		"full, unwell is not dead":              {printing(quorum(voters("b", "c", "d"), "b", "c")), "wait: the cluster is full (3 members of 3)"},
-		"room, replace removes none":            {printing(most(5), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: etcd adds none while too few voters are healthy (2 of 3)"},
-		"overfull, one removal makes no room":   {printing(quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d", "e"), mute("f")), "wait: the cluster is full (5 members of 3)"},
-		"prune removes with room":               {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
-		"prune removes the first of two":        {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d"), mute("e", "f")), "join: a dead member goes first (e): RemoveMember{e}"}, // trap 14
-		"prune minds the quorum":                {printing(byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e"), "b"), mute("c", "d", "e")), "wait: a dead member would go, but the rest would not be a quorum (c)"},
-		"prune takes a dead learner too":        {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), learner("d")), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
-		"another joiner's learner stays":        {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(learner("d"))), "b", "c"), mute("d")), "wait: another learner is joining (http://d:2380)"}, // trap 6
-		"another joiner's voter stays":          {printing(asVoter, byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(voter("d"))), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
-		"a founder that has not started stays":  {printing(quorum(plus(voters("b", "c"), unpublished("d")), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
-		"a lone voter grows":                    {printing(asVoter, quorum(voters("b"), "b")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
-		"a list that lacks the newcomer":        {printing(aList, registered(3, "b", "c"), quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
-		"a file that lacks the newcomer":        {printing(aList, registered(3, "b", "c"), func(o *Print) { v := o.View.Value(); v.Authoritative = true; o.View = cluster.Known(v) }, quorum(voters("b", "c"), "b", "c")), "wait: this machine is not in the peers source"},
-		"its entry waits, the mark is unread":   {printing(marked(""), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "wait: which disk has this node's identity is unread"},
-		"late, into a larger cluster":           {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"), voter("d"))), "wait: an etcd answers, and no quorum does (x)"},
-		"the machine is being terminated":       {printing(func(o *Print) { o.View.Value().Peers[0].State = cluster.Terminating }), "wait: this machine is being terminated"}, // trap 9
-		"its own data says that it was removed": {printing(onData, func(o *Print) { o.Disk.Removed = true }), "refuse: this member has been removed from its cluster: set the data directory aside (member a)"},
+		"full":                                    {printing(quorum(voters("b", "c", "d"), "b", "c", "d")), "wait: the cluster is full (3 members of 3)"},
+		"no upper limit":                          {printing(most(0), quorum(voters("b", "c", "d"), "b", "c", "d")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
+		"full, add never removes":                 {printing(byStrategy(cluster.JoinAdd), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"full, replaces the dead":                 {printing(quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"full, unwell is not dead":                {printing(quorum(voters("b", "c", "d"), "b", "c")), "wait: the cluster is full (3 members of 3)"},
+		"room, replace removes none":              {printing(most(5), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "wait: etcd adds none while too few voters are healthy (2 of 3)"},
+		"overfull, one removal makes no room":     {printing(quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d", "e"), mute("f")), "wait: the cluster is full (5 members of 3)"},
+		"prune removes with room":                 {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d"), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"prune removes the first of two":          {printing(most(5), byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e", "f"), "b", "c", "d"), mute("e", "f")), "join: a dead member goes first (e): RemoveMember{e}"}, // trap 14
+		"prune minds the quorum":                  {printing(byStrategy(cluster.JoinPrune), quorum(voters("b", "c", "d", "e"), "b"), mute("c", "d", "e")), "wait: a dead member would go, but the rest would not be a quorum (c)"},
+		"prune takes a dead learner too":          {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), learner("d")), "b", "c"), mute("d")), "join: a dead member goes first (d): RemoveMember{d}"},
+		"another joiner's learner stays":          {printing(most(5), byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(learner("d"))), "b", "c"), mute("d")), "wait: another learner is joining (http://d:2380)"}, // trap 6
+		"another joiner's voter stays":            {printing(asVoter, byStrategy(cluster.JoinPrune), quorum(plus(voters("b", "c"), unstarted(voter("d"))), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"a founder that has not started stays":    {printing(quorum(plus(voters("b", "c"), unpublished("d")), "b", "c"), mute("d")), "wait: the cluster is full (3 members of 3)"},
+		"a lone voter grows":                      {printing(asVoter, quorum(voters("b"), "b")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
+		"a list that lacks the newcomer":          {printing(aList, registered(3, "b", "c"), quorum(voters("b", "c"), "b", "c")), "join: there is room for this node: MarkDisk{}, AddLearner{a}"},
+		"a file that lacks the newcomer":          {printing(aList, registered(3, "b", "c"), func(o *Print) { v := o.View.Value(); v.Authoritative = true; o.View = cluster.Known(v) }, quorum(voters("b", "c"), "b", "c")), "wait: this machine is not in the peers source"},
+		"its entry waits, the mark is unread":     {printing(marked(""), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "wait: which disk has this node's identity is unread"},
+		"late, into a larger cluster":             {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"), voter("d"))), "wait: an etcd answers, and no quorum does (x)"},
+		"the machine is being terminated":         {printing(func(o *Print) { o.View.Value().Peers[0].State = cluster.Terminating }), "wait: this machine is being terminated"}, // trap 9
+		"a voter joins beside a learner":          {printing(asVoter, most(5), quorum(plus(voters("b", "c"), learner("d")), "b", "c", "d")), "join: there is room for this node: MarkDisk{}, AddVoter{a}"},
+		"replace takes no dead learner":           {printing(most(5), quorum(plus(voters("b", "c"), learner("d")), "b", "c"), mute("d")), "wait: another learner is joining (d)"},
+		"prepared, for another disk, only asks":   {printing(justAsks, byStrategy(cluster.JoinPrepared), marked(MarkOther), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "wait: an entry awaits this node (with --register: MarkDisk{}, StartEtcd{existing})"},
+		"prepared, for another disk":              {printing(byStrategy(cluster.JoinPrepared), marked(MarkOther), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "join: an entry awaits this node: MarkDisk{}, StartEtcd{existing}"},
+		"wiped, and the mark is unread":           {printing(marked(""), quorum(voters("a", "b", "c"), "b", "c")), "join: the entry of a lost disk goes first (a): RemoveMember{a}"},
+		"a lost learner's entry costs no quorum":  {printing(quorum(plus(voters("b", "c", "d"), learner("a")), "b")), "join: the entry of a lost disk goes first (a): RemoveMember{a}"},
+		"a list is no registry: unrecorded":       {printing(aList, first, unrecorded), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"a list is no registry: recorded":         {printing(aList, first, recorded("b", "c")), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"a list is no registry: unread":           {printing(aList, first, func(o *Print) { o.Founders = cluster.Unknown[[]cluster.Founder]() }), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"the size given founds by a list":         {printing(aList, first, registered(5, "a", "b", "c")), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"no limit: the list's size founds":        {printing(aList, first, most(0)), "found: the peers source is complete, and nobody answers: MarkDisk{}, StartEtcd{new}"},
+		"late, and another has started":           {printing(fellow(unpublished("a"), voter("b"), unpublished("c"))), "found: the other founders wait for this one: MarkDisk{}, StartEtcd{new}"},
+		"late, of other machines":                 {printing(fellow(unpublished("a"), movedMember("b", "z"), unpublished("c"))), "wait: an etcd answers, and no quorum does (x)"},
+		"late, marked before":                     {printing(marked(MarkOurs), fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "found: the other founders wait for this one: StartEtcd{new}"},
+		"late, no founder, and no list":           {printing(recorded("b", "c", "d"), answers(7)), "wait: an etcd answers, and no quorum does (x)"},
+		"late, by a list, and nobody waits":       {printing(aList, answers(7)), "wait: an etcd answers, and no quorum does (x)"},
+		"another name at its address":             {printing(func(o *Print) { o.Name = "z" }), "register: this node is not in the registry: RegisterSelf{z}"},
+		"resumes, and registers again":            {printing(onData, registered(3, "b", "c"), quorum(voters("a", "b", "c"), "b", "c")), "register: this node is not in the registry: RegisterSelf{a}"},
+		"resumes unregistered, only asks":         {printing(onData, justAsks, registered(3, "b", "c"), quorum(voters("a", "b", "c"), "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+		"resumes, and the list lacks it":          {printing(onData, aList, registered(3, "b", "c"), quorum(voters("a", "b", "c"), "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+		"resumes, and the registry is down":       {printing(onData, func(o *Print) { o.View = cluster.Unknown[cluster.View]() }, quorum(voters("a", "b", "c"), "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+		"its learner serves, only asks":           {printing(onData, justAsks, quorum(plus(voters("b", "c"), learner("a")), "a", "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+		"it serves, and votes":                    {printing(onData, quorum(voters("a", "b", "c"), "a", "b", "c")), "start: the data is usable: StartEtcd{resume}"},
+		"the second voter, another's two lack it": {printing(marked(MarkOurs), lone(unstarted(voter("a"))), also(voter("b"), voter("c"))), "wait: an etcd answers, and no quorum does (x)"},
+		"its own data says that it was removed":   {printing(onData, func(o *Print) { o.Disk.Removed = true }), "refuse: this member has been removed from its cluster: set the data directory aside (member a)"},
 	}
-	for _, name := range slices.Sorted(maps.Keys(tests)) {
-		if got := DecidePrint(tests[name].see).String(); got != tests[name].want {
-			t.Errorf("%s:\n got %s\nwant %s", name, got, tests[name].want)
+}
+
+// movedMember is one of that name at another address.
+func movedMember(name, to string) cluster.Member {
+	m := unpublished(name)
+	m.PeerURLs = []string{at(to)}
+	return m
+}
+
+// printStartRows say with which members and token etcd is started.
+func printStartRows() map[string]printRow {
+	return map[string]printRow{
+		"a founder":        {printing(marked(MarkOurs)), "a=http://a:2380,b=http://b:2380,c=http://c:2380 t"},
+		"a late founder":   {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "a=http://a:2380,b=http://b:2380,c=http://c:2380 t"},
+		"a joiner":         {printing(marked(MarkOurs), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "b=http://b:2380,c=http://c:2380,a=http://a:2380 "},
+		"a second voter":   {printing(marked(MarkOurs), lone(unstarted(voter("a")))), "b=http://b:2380,a=http://a:2380 "},
+		"one that resumes": {printing(onData), " "},
+		"one that waits":   {printing(marked(MarkOther)), "nothing"},
+	}
+}
+
+func askPrintStart(o Print) string {
+	if d := DecidePrint(o); len(d.Steps) > 0 {
+		if s, ok := d.Steps[len(d.Steps)-1].(StartEtcd); ok {
+			return s.Initial + " " + s.Token
+		}
+	}
+	return "nothing"
+}
+
+func TestPrintStart(t *testing.T) {
+	for name, row := range printStartRows() {
+		if got := askPrintStart(row.see); got != row.want {
+			t.Errorf("%s: got %q, want %q", name, got, row.want)
 		}
 	}
 }
