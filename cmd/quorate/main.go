@@ -27,6 +27,7 @@ type cli struct {
 	Recover   recoverCmd   `cmd:"" help:"Say which members are lost for good, when no quorum can come back."`
 	Leave     leaveCmd     `cmd:"" help:"Remove a node from the cluster for good."`
 	Backup    backupCmd    `cmd:"" help:"Take and list full snapshots."`
+	Restore   restoreCmd   `cmd:"" help:"Make a data directory out of the store, as of any revision or moment, for an etcd that is run by hand."`
 	AWS       awsCmd       `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`
 	SSH       sshCmd       `cmd:"" name:"ssh" help:"A cluster on hosts that can only be reached by SSH."`
 	CloudInit cloudInitCmd `cmd:"" name:"cloud-init" help:"Print user data for a machine of any cloud: fetches quorate, configures it, starts it."`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"go.etcd.io/bbolt"
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
@@ -34,7 +35,7 @@ func plant(into Target) (err error) {
 		SnapshotPath:        empty,
 		Name:                into.Name,
 		OutputDataDir:       into.DataDir,
-		PeerURLs:            []string{into.PeerURL},
+		PeerURLs:            strings.Split(into.PeerURL, ","),
 		InitialCluster:      into.InitialCluster,
 		InitialClusterToken: into.Token,
 		SkipHashCheck:       true,

@@ -68,6 +68,12 @@ func note(ctx context.Context, st Store, b cluster.Backup) error {
 	return nil
 }
 
+// NotOlder refuses, for a restore of all that is stored, a backup that is not the
+// newest any more: it is ErrUntrusted. A restore to an earlier moment need not ask.
+func NotOlder(ctx context.Context, st Store, b cluster.Backup) error {
+	return notOlder(ctx, st, b, b.Cluster)
+}
+
 // notOlder refuses a backup that is older than the newest note of a trusted key.
 // Where no signature is demanded nothing is refused.
 func notOlder(ctx context.Context, st Store, b cluster.Backup, clusterName string) error {

@@ -22,7 +22,7 @@ type Target struct {
 	// caller renames it into place.
 	DataDir        string
 	Name           string // the founder's
-	PeerURL        string // the founder's
+	PeerURL        string // the founder's; several are parted by commas
 	InitialCluster string // of all founders, as etcd's --initial-cluster
 	Token          string // fresh for each epoch
 	// Bump is added to the revision, and everything up to there marked

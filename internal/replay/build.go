@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/coreos/go-semver/semver"
+	"go.etcd.io/etcd/api/v3/version"
+
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/chain"
 )
@@ -13,16 +16,27 @@ import (
 // of etcd or of ours, or an etcd of another version. Nothing is kept.
 var ErrDiverged = errors.New("the replay is not what the live cluster was")
 
+// ErrOtherMinor says that the log was written by an etcd of another minor, which
+// may apply entries otherwise.
+var ErrOtherMinor = errors.New("the log is of another etcd")
+
+// Replays says whether a log written by that version can be replayed here.
+func Replays(etcd string) bool {
+	theirs, err := semver.NewVersion(etcd)
+	ours := semver.New(version.Version)
+	return err == nil && theirs.Major == ours.Major && theirs.Minor == ours.Minor
+}
+
 // errPassed says that a snapshot is behind the cut after all.
 var errPassed = errors.New("the snapshot is behind the cut")
 
 // Result is what was built.
 type Result struct {
-	Plan     Plan
-	Index    uint64
-	Revision int64 // before it is bumped
-	Entries  int   // of the log that were applied
-	Checked  int64 // the revision at which it hashed as the live cluster did; 0: none was recorded
+	Plan     Plan   `json:"plan"`
+	Index    uint64 `json:"raft_index"`
+	Revision int64  `json:"revision"` // before it is bumped
+	Entries  int    `json:"entries"`  // of the log that were applied
+	Checked  int64  `json:"checked"`  // the revision at which it hashed as the live cluster did; 0: none was recorded
 }
 
 // Progress hears how far a restore is: bytes of the snapshot, then segments.
@@ -104,6 +118,9 @@ func (p Plan) replay(ctx context.Context, src Source, a *Applier, say Progress, 
 // applySegment applies a segment up to the cut; whole says that it did so to the
 // segment's end.
 func (p Plan) applySegment(a *Applier, s chain.Segment) (whole bool, err error) {
+	if !Replays(s.Etcd) {
+		return false, fmt.Errorf("segment %d: %w: etcd %s, and here is %s", s.Number, ErrOtherMinor, s.Etcd, version.Version)
+	}
 	for _, e := range s.Entries {
 		if p.Cut.reached(a) {
 			return false, nil

@@ -127,3 +127,11 @@ func TestParseCut(t *testing.T) {
 		}
 	}
 }
+
+func TestReplays(t *testing.T) {
+	for v, want := range map[string]bool{"3.7.0": true, "3.7.99": true, "3.7.0-rc.1": true, "3.6.14": false, "3.8.0": false, "4.7.3": false, "": false, "x": false} {
+		if Replays(v) != want {
+			t.Errorf("%q: %v", v, !want)
+		}
+	}
+}

@@ -21,17 +21,18 @@ type Source struct {
 
 // Plan is what a restore is made of: a full snapshot, and the segments after it.
 type Plan struct {
-	Cut  Cut
-	Base cluster.Backup
+	Cut  Cut            `json:"-"`
+	Base cluster.Backup `json:"snapshot"`
 	// From is what the first segment continues, Last where the last one ends. With
 	// no segment both are zero.
-	From, Last cluster.LogEnd
-	Segments   int
-	Bytes      int64  // of the segments, as stored
-	Etcd       string // that took the snapshot; all of the log is of its minor, or cannot be replayed
+	From     cluster.LogEnd `json:"log_from"`
+	Last     cluster.LogEnd `json:"log_to"`
+	Segments int            `json:"segments"`
+	Bytes    int64          `json:"segment_bytes"` // as stored
+	Etcd     string         `json:"etcd_version"`  // that took the snapshot; the log is of its minor, or cannot be replayed
 	// Broken says why the chain is not read to the end that it once had. What was
 	// written behind that is lost, so a restore to the end asks a person first.
-	Broken string
+	Broken string `json:"broken,omitempty"`
 }
 
 // Reaches is the moment of the last write that is surely in it, by the clock of
@@ -59,6 +60,11 @@ func Survey(ctx context.Context, src Source, cut Cut) ([]Plan, error) {
 	all = slices.DeleteFunc(all, func(b cluster.Backup) bool { return b.Cluster != src.Cluster || beyond(b, cut) })
 	if len(all) == 0 {
 		return nil, fmt.Errorf("no snapshot of cluster %q is before %s: %w%s", src.Cluster, cut, ErrNothing, told(problems))
+	}
+	if cut == (Cut{}) {
+		if err := backup.NotOlder(ctx, src.Store, all[0]); err != nil {
+			return nil, err
+		}
 	}
 	epoch := all[0].Epoch // the newest that is not behind the cut
 	all = slices.DeleteFunc(all, func(b cluster.Backup) bool { return b.Epoch != epoch })

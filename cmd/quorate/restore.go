@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/types"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/durable"
+	"github.com/quorate/quorate/internal/replay"
+)
+
+// restoreCmd makes data directories out of the store, for an etcd that is run
+// by hand. A cluster of agents restores itself: see recover.
+type restoreCmd struct {
+	config.Stored
+	To             string `placeholder:"DIR" help:"Where to make the data directory. It must be absent or empty. Of several members each gets DIR/NAME, unless --name says which."`
+	At             string `placeholder:"REVISION|TIME|index=N" help:"Restore no further than this: a revision, a time with its zone (2026-01-31T12:00:00Z), or an index of the raft log. Default: all that is stored."`
+	Name           string `placeholder:"NAME" help:"Make only this member's data directory."`
+	InitialCluster string `default:"default=http://localhost:2380" placeholder:"NAME=URL,…" help:"All members of the new cluster with their peer URLs, as etcd's flag of this name (default ${default})."`
+	Token          string `placeholder:"TEXT" help:"The new cluster's token. Default: made of what is restored, so that the members agree when each is made by a run of its own."`
+	Bump           uint64 `default:"1000000000" placeholder:"N" help:"Raise the revision by this and mark everything before as compacted, so that no watcher of the old cluster misses anything in silence (default ${default}). 0 keeps the revision."`
+	DryRun         bool   `help:"Only say what would be restored, how long it takes and what is lost."`
+	Output         string `short:"o" enum:"table,json" default:"table" help:"table or json."`
+
+	cut     replay.Cut
+	members types.URLsMap
+}
+
+// problems is everything that is wrong with the input, each with its flag.
+func (c *restoreCmd) problems(context.Context) (all []error) {
+	all = c.Stored.Validate()
+	say := func(key string, err error) {
+		if err != nil {
+			all = append(all, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if c.At != "" {
+		var err error
+		c.cut, err = replay.ParseCut(c.At)
+		say("at", err)
+	}
+	var err error
+	if c.members, err = types.NewURLsMap(c.InitialCluster); err == nil {
+		err = namesOf(c.members)
+	}
+	say("initial-cluster", err)
+	if _, listed := c.members[c.Name]; c.Name != "" && err == nil && !listed {
+		say("name", fmt.Errorf("%q is not in initial-cluster: want one of its names", c.Name))
+	}
+	if c.Bump > 1<<40 {
+		say("bump", fmt.Errorf("%d: want at most %d", c.Bump, uint64(1)<<40))
+	}
+	switch {
+	case c.To != "":
+		say("to", empty(c.To))
+	case !c.DryRun:
+		say("to", errors.New("not given: want the data directory to make, or --dry-run"))
+	}
+	return all
+}
+
+// namesOf refuses names that cannot be a directory's.
+func namesOf(members types.URLsMap) error {
+	if len(members) == 0 {
+		return errors.New("names no member: want NAME=URL,…")
+	}
+	for name := range members {
+		if name != filepath.Base(name) || name == "." || name == ".." || name == unfinished {
+			return fmt.Errorf("%q cannot be a directory's name", name)
+		}
+	}
+	return nil
+}
+
+// empty refuses a directory that holds anything, but for what a run of ours that
+// was killed has left.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != unfinished {
+			return fmt.Errorf("%s is not empty: want a directory to make, nothing is ever written over", dir)
+		}
+	}
+	return nil
+}
+
+func (c *restoreCmd) Run(ctx context.Context, to streams) error {
+	if err := errors.Join(c.problems(ctx)...); err != nil {
+		return usage{err}
+	}
+	st, err := openStored(ctx, c.Stored)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	src := replay.Source{Store: st.sealed, Log: st.log, Cluster: st.cluster}
+	plans, err := replay.Survey(ctx, src, c.cut)
+	if errors.Is(err, replay.ErrNothing) && c.At != "" {
+		return usage{fmt.Errorf("at: %w", err)}
+	}
+	if err != nil {
+		return err
+	}
+	p := plans[0]
+	if c.DryRun {
+		return printRestorePlan(to.out, c.Output, p, time.Now())
+	}
+	if p.Broken != "" && c.At == "" {
+		return fmt.Errorf("the log is broken: %s; to restore what is before that, say --at index=%d", p.Broken, max(p.Last.Index, p.Base.Index))
+	}
+	began := time.Now()
+	r, err := c.build(ctx, src, plans, progressTo(to.err))
+	if err != nil {
+		return err
+	}
+	return c.printRestored(to.out, r, time.Since(began))
+}
+
+// unfinished is where a run works, within the target: a rename out of it is what
+// makes a data directory exist.
+const unfinished = ".quorate-restore"
+
+func (c *restoreCmd) build(ctx context.Context, src replay.Source, plans []replay.Plan, say replay.Progress) (r replay.Result, err error) {
+	_, statErr := os.Stat(c.To)
+	work := filepath.Join(c.To, unfinished)
+	if err := os.RemoveAll(work); err != nil {
+		return r, err
+	}
+	if err := durable.MkdirAll(work, 0o700); err != nil {
+		return r, err
+	}
+	defer func() {
+		err = errors.Join(err, os.RemoveAll(work))
+		if err != nil && errors.Is(statErr, fs.ErrNotExist) {
+			os.Remove(c.To) // only if it is empty
+		}
+	}()
+	targets := c.targets(work, c.tokenOf(plans[0]))
+	if r, err = replay.Build(ctx, src, plans, say, targets...); err != nil {
+		return r, err
+	}
+	for _, t := range targets {
+		from, into := t.DataDir, filepath.Join(c.To, t.Name)
+		if c.alone() {
+			from, into = filepath.Join(from, "member"), filepath.Join(c.To, "member")
+		}
+		if err := durable.Rename(from, into); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// alone says that --to itself becomes a data directory.
+func (c *restoreCmd) alone() bool { return c.Name != "" || len(c.members) == 1 }
+
+func (c *restoreCmd) targets(work, token string) (all []backup.Target) {
+	for _, name := range slices.Sorted(maps.Keys(c.members)) {
+		if c.Name == "" || c.Name == name {
+			urls := strings.Join(c.members[name].StringSlice(), ",")
+			all = append(all, backup.Target{DataDir: filepath.Join(work, name), Name: name, PeerURL: urls, InitialCluster: c.InitialCluster,
+				Token: token, Bump: c.Bump})
+		}
+	}
+	return all
+}
+
+// tokenOf makes the token of what is restored: runs that restore the same make
+// members of one cluster, and no others.
+func (c *restoreCmd) tokenOf(p replay.Plan) string {
+	if c.Token != "" {
+		return c.Token
+	}
+	sum := sha256.Sum256(fmt.Append(nil, p.Base.SHA256, p.Last.SHA256, p.Cut, c.Bump))
+	return fmt.Sprintf("restored-%x", sum[:8])
+}
