@@ -1,22 +1,14 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"maps"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/quorate/quorate/internal/clustertest/apt"
+	"github.com/quorate/quorate/internal/clustertest/etcd34"
 )
 
 // elasticLine is elastic-etcd's README, with one word changed.
@@ -36,7 +28,7 @@ func TestElastic(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.store = ""
-	discovery := r.discoveryURL(3)
+	discovery, _ := etcd34.Discovery(t, 3)
 	hosts := map[string]*bare{}
 	for i, n := range []string{"a", "b", "c", "d"} {
 		hosts[n] = r.bare(n, 11+i)
@@ -115,60 +107,6 @@ func TestElasticRefused(t *testing.T) {
 			t.Errorf("%v: %d %q %q, want %q", args, code, out, errOut, want)
 		}
 	}
-}
-
-// discoveryURL runs Debian's discovery service on its etcd 3.4, and makes a token.
-func (r *rig) discoveryURL(size int) string {
-	r.t.Helper()
-	behind, peer := freeAddr(r.t), freeAddr(r.t)
-	r.daemon(apt.Need(r.t, "/usr/bin/etcd", "etcd-server"), "--data-dir", r.t.TempDir(), "--enable-v2", "--initial-cluster", "default=http://"+peer,
-		"--listen-client-urls", "http://"+behind, "--advertise-client-urls", "http://"+behind, "--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer)
-	r.eventually(30*time.Second, "the etcd behind", func() error { _, err := fetchText("http://" + behind + "/health"); return err })
-	addr := freeAddr(r.t)
-	r.daemon(apt.Need(r.t, "/usr/bin/discovery.etcd.io", "etcd-discovery"), "-e", "http://"+behind, "-h", "http://"+addr, "-a", addr)
-	var token string
-	r.eventually(30*time.Second, "a token", func() (err error) {
-		token, err = fetchText(fmt.Sprintf("http://%s/new?size=%d", addr, size))
-		return err
-	})
-	return token
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-// daemon runs a program until the test ends.
-func (r *rig) daemon(path string, args ...string) {
-	r.t.Helper()
-	log, err := os.Create(filepath.Join(r.t.TempDir(), "log"))
-	must(r.t, err)
-	defer log.Close()
-	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(r.t, cmd.Start())
-	r.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed, it says its error
-	})
-}
-
-func fetchText(u string) (string, error) {
-	resp, err := (&http.Client{Timeout: 5 * time.Second}).Get(u)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = errors.New(resp.Status)
-	}
-	return string(body), err
 }
 
 // TestFromElastic: every form of its flags, and a variable where there is none.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/clustertest/etcd34"
 	"github.com/quorate/quorate/internal/peers/entry"
 	"github.com/quorate/quorate/internal/peers/peerstest"
 )
@@ -55,8 +56,8 @@ func contract(t *testing.T, raw string, breaks, mends func()) {
 
 // TestService: Debian's etcd-discovery, with its etcd 3.4 behind.
 func TestService(t *testing.T) {
-	raw, cmd := startService(t, 2)
-	contract(t, raw, func() { must(t, cmd.Process.Signal(syscall.SIGSTOP)) }, func() { must(t, cmd.Process.Signal(syscall.SIGCONT)) })
+	raw, service := etcd34.Discovery(t, 2)
+	contract(t, raw, func() { must(t, service.Signal(syscall.SIGSTOP)) }, func() { must(t, service.Signal(syscall.SIGCONT)) })
 	unknown := open(t, raw[:len(raw)-4]+"0000?every=0s")
 	if v, err := unknown.View(t.Context()); err == nil || v.Peers != nil || !errors.Is(err, errNoToken) {
 		t.Errorf("%+v, %v", v, err)
@@ -66,9 +67,9 @@ func TestService(t *testing.T) {
 // TestSync: removed members go, new ones come, those that wait to join stay; at
 // the service and at the API itself.
 func TestSync(t *testing.T) {
-	service, _ := startService(t, 3)
-	api := "http://" + startEtcd(t) + "/v2/keys/discovery/some-token"
-	eventually(t, func() error { _, err := get(strings.Split(api, "/v2")[0] + "/health"); return err })
+	service, _ := etcd34.Discovery(t, 3)
+	api := "http://" + etcd34.Start(t) + "/v2/keys/discovery/some-token"
+	etcd34.Await(t, strings.Split(api, "/v2")[0]+"/health")
 	put(t, api+"/_config/size", "3")
 	for name, raw := range map[string]string{"service": service, "keys": api} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +128,7 @@ func TestSync(t *testing.T) {
 
 // TestFounders: who founds is recorded once, by whoever is first.
 func TestFounders(t *testing.T) {
-	raw, _ := startService(t, 2)
+	raw, _ := etcd34.Discovery(t, 2)
 	s := open(t, raw+"?every=0s")
 	first := []cluster.Founder{{Name: "a", PeerURL: "http://a:2380"}, {Name: "b", PeerURL: "http://[::1]:2380"}}
 	must(t, s.SetFounders(t.Context(), first))
@@ -139,8 +140,8 @@ func TestFounders(t *testing.T) {
 
 // TestKeysAPI: an etcd with the v2 API is such a service.
 func TestKeysAPI(t *testing.T) {
-	base := "http://" + startEtcd(t) + "/v2/keys/discovery/some-token"
-	eventually(t, func() error { _, err := get(strings.Split(base, "/v2")[0] + "/health"); return err })
+	base := "http://" + etcd34.Start(t) + "/v2/keys/discovery/some-token"
+	etcd34.Await(t, strings.Split(base, "/v2")[0]+"/health")
 	s := open(t, base)
 	if _, err := s.View(t.Context()); !errors.Is(err, errNoToken) || strings.Contains(err.Error(), "some-token") {
 		t.Errorf("%v", err)
@@ -152,8 +153,8 @@ func TestKeysAPI(t *testing.T) {
 // TestWithEtcdsOwn: an etcd 3.4 that uses --discovery itself and one of ours
 // find each other.
 func TestWithEtcdsOwn(t *testing.T) {
-	raw, _ := startService(t, 2)
-	startEtcd(t, "--name", "theirs", "--discovery", raw)
+	raw, _ := etcd34.Discovery(t, 2)
+	etcd34.Start(t, "--name", "theirs", "--discovery", raw)
 	s := open(t, raw+"?every=0s")
 	eventually(t, func() error {
 		if v, err := s.View(t.Context()); err != nil || names(v) != "theirs" {
@@ -161,7 +162,7 @@ func TestWithEtcdsOwn(t *testing.T) {
 		}
 		return nil
 	})
-	peer := freeAt(t, "127.0.27.99")
+	peer := etcd34.FreeAddr(t, "127.0.27.99")
 	must(t, s.Register(t.Context(), "ours", "http://"+peer))
 	v, err := s.View(t.Context())
 	if err != nil || names(v) != "theirs ours" {
@@ -171,10 +172,10 @@ func TestWithEtcdsOwn(t *testing.T) {
 	for _, p := range v.Peers {
 		initial = append(initial, p.Name+"="+p.PeerURL("http"))
 	}
-	client := startEtcd(t, "--name", "ours", "--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer,
+	client := etcd34.Start(t, "--name", "ours", "--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer,
 		"--initial-cluster", strings.Join(initial, ","), "--initial-cluster-token", raw)
 	eventually(t, func() error {
-		list, err := get("http://" + client + "/v2/members")
+		list, err := etcd34.Get("http://" + client + "/v2/members")
 		if err == nil && (!strings.Contains(list, `"theirs"`) || !strings.Contains(list, `"ours"`) || strings.Contains(list, `"clientURLs":[]`)) {
 			err = errors.New(list)
 		}
@@ -216,7 +217,7 @@ func TestUnknown(t *testing.T) {
 			}
 		})
 	}
-	_, err := open(t, "http://"+freePort(t)+"/secret-token").View(t.Context())
+	_, err := open(t, "http://"+etcd34.FreeAddr(t, "127.0.0.1")+"/secret-token").View(t.Context())
 	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v", err)
 	}
@@ -225,7 +226,7 @@ func TestUnknown(t *testing.T) {
 // TestMark: a mark that is not there is so by the service's own word; a page of
 // anybody's that says 404 leaves it unknown, for a lost disk would seem new.
 func TestMark(t *testing.T) {
-	token, _ := startService(t, 3)
+	token, _ := etcd34.Discovery(t, 3)
 	s := open(t, token)
 	for _, want := range []string{"", "one", "two"} {
 		if want != "" {
