@@ -135,15 +135,23 @@ func printCheck(out io.Writer, all []hosts.Looked, v hosts.Verdict) {
 	}
 }
 
+// clockOf is how far a clock is off: only its bounds where it may be right.
+func clockOf(c hosts.Clock) string {
+	if c.Offset.Abs() <= c.Doubt {
+		return "±" + max(c.Doubt, time.Millisecond).Round(time.Millisecond).String()
+	}
+	if c.Offset > 0 {
+		return "+" + c.Offset.Round(time.Millisecond).String()
+	}
+	return c.Offset.Round(time.Millisecond).String()
+}
+
 func checkRow(l hosts.Looked) string {
 	cells := []string{l.Host.Name, l.Host.Address, "-", "-", "-", "-", "-", "-"}
 	if f := l.Facts; l.Failed == "" {
 		cells[2], cells[7] = orDash(f.Arch), "nothing"
 		if f.Clock.Known {
-			cells[3] = fmt.Sprintf("%+.0fms", float64(f.Clock.Offset)/1e6)
-			if f.Clock.Offset.Abs() <= f.Clock.Doubt {
-				cells[3] = fmt.Sprintf("±%.0fms", max(1, float64(f.Clock.Doubt)/1e6))
-			}
+			cells[3] = clockOf(f.Clock)
 		}
 		if f.ReleaseID != "" {
 			cells[7] = f.ReleaseID

@@ -110,6 +110,7 @@ func (h *sshHost) start() {
 	must(h.r.t, err)
 	h.init = exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", script, h.root)
 	h.init.Stdout, h.init.Stderr = &h.log, &h.log
+	h.init.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that panics leaves no host
 	must(h.r.t, h.init.Start())
 	h.r.t.Cleanup(func() {
 		_ = h.init.Process.Kill()

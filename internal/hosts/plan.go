@@ -85,7 +85,9 @@ func (s Standing) action() (Action, bool) {
 		a.Kind, a.Why = Restart, "another "+strings.Join(parts, ", ")
 	case f.Unit != s.Want.Unit:
 		a.Kind, a.Why = Restart, "its service's file was changed"
-	case f.Release != s.Want || f.ReleaseID != s.Want.ID():
+	case f.Release == s.Want && f.ReleaseID != s.Want.ID():
+		a.Kind, a.Why = Switch, "its release has another name"
+	case f.Release != s.Want:
 		a.Kind, a.Why = Switch, "another "+strings.Join(f.Release.Differs(s.Want), ", ")
 	default:
 		a.Kind, a.Why = Switch, "its service does not start at boot"

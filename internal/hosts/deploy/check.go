@@ -168,7 +168,7 @@ func (f *Fleet) probe(ctx context.Context, nodes []*Node) {
 		ready, done := sync.OnceFunc(listening.Done), sync.OnceFunc(called.Done)
 		defer done()
 		defer ready()
-		m, err := n.measure(ctx, f.task(n, nonce), f.Binary.Sum,
+		m, err := n.measure(ctx, f.task(n, nodes, nonce), f.Binary.Sum,
 			func() { ready(); listening.Wait() }, func() { done(); called.Wait() })
 		if err != nil {
 			n.looked.Failed = "measuring with the binary: " + err.Error()
@@ -178,7 +178,8 @@ func (f *Fleet) probe(ctx context.Context, nodes []*Node) {
 	})
 }
 
-func (f *Fleet) task(n *Node, nonce string) hosts.Task {
+// task has the node call those that measure too: nobody listens on the others.
+func (f *Fleet) task(n *Node, all []*Node, nonce string) hosts.Task {
 	t := hosts.Task{Name: n.Name, Nonce: nonce, Listen: f.Listen, DataDir: f.DataDir, Busy: n.looked.Facts.Active, Ports: f.Ports}
 	if t.Listen == "" {
 		t.Listen = n.Address
@@ -186,7 +187,7 @@ func (f *Fleet) task(n *Node, nonce string) hosts.Task {
 			t.Listen = "0.0.0.0" // as the agent does for a name
 		}
 	}
-	for _, other := range f.Nodes {
+	for _, other := range all {
 		t.Peers = append(t.Peers, hosts.PeerHost{Name: other.Name, Host: other.Address, Ports: f.Ports})
 	}
 	return t

@@ -75,7 +75,7 @@ func (o Options) proxy() string {
 	for i, w := range words {
 		words[i] = strings.ReplaceAll(Quote(w), "%", "%%") // % is a mark of ProxyCommand's
 	}
-	return "exec " + strings.Join(words, " ") + " -W '[%h]:%p' -- " + strings.ReplaceAll(Quote(last), "%", "%%")
+	return strings.Join(words, " ") + " -W '[%h]:%p' -- " + strings.ReplaceAll(Quote(last), "%", "%%")
 }
 
 // Quote makes a word that a POSIX shell reads back as it is.
