@@ -64,7 +64,7 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	}
 	client, peer := etcdFiles(w.cfg.Files()), etcdFiles(w.cfg.PeerFiles())
 	w.options = agent.Options{Settings: settings(w.cfg), Retention: retention(w.cfg), Name: w.cfg.Name, Zone: w.cfg.Zone, Host: w.cfg.Host,
-		AgentPort: w.cfg.AgentPort, DataDir: w.cfg.DataDir, Etcd: etcdConfig(w.cfg), Version: version}
+		AgentPort: w.cfg.AgentPort, DataDir: w.cfg.DataDir, Etcd: etcdConfig(w.cfg), Deltas: w.cfg.BackupDelta, Version: version}
 	w.parts = agent.Parts{Log: log, Source: source, Store: st, Seal: w.cfg.Sealer(), Copy: second, Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
 		Dial:   func(endpoint string) *etcd.Client { return etcd.Dial(endpoint, client, auth) },
 		HTTP:   w.httpClient(),

@@ -38,6 +38,7 @@ type Options struct {
 	Naming     plan.Naming
 	AdoptNames bool
 	ProveEvery time.Duration // between two restores for a proof; 0: none
+	Deltas     bool // ship the raft log to the store
 }
 
 // Parts are what an agent works with. Store may be nil: then founding is by
@@ -102,6 +103,8 @@ type Agent struct {
 	machines machineState
 	leaving  bool
 
+	shipping *shipping // nil: the raft log is not shipped
+
 	// Of the loop alone.
 	proc       *etcd.Process
 	foreign    bool
@@ -145,6 +148,10 @@ func New(opt Options, parts Parts) (*Agent, error) {
 		a.leaving = true
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("reading whether this node leaves: %w", err)
+	}
+	var err error
+	if a.shipping, err = a.newShipping(); err != nil {
+		return nil, err
 	}
 	proc, found, err := etcd.Adopt(opt.DataDir, opt.Etcd.DataDir)
 	if err != nil {
@@ -198,6 +205,9 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	a.work.Go(func() { a.watchSource(work) })
 	a.work.Go(func() { a.book.watch(work) })
 	a.work.Go(func() { a.watchNames(work) })
+	if a.shipping != nil {
+		a.work.Go(func() { a.shipping.run(work) })
+	}
 	a.work.Go(func() { a.watchCopy(work) })
 	a.work.Go(func() { a.watchProofs(work) })
 	for _, h := range a.parts.Hints {

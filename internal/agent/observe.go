@@ -60,7 +60,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Invitations = maps.Clone(a.invited)
 	o.Ledger = a.book.facts()
 	o.Process.SeedFails = a.seedFails.of(o.Ledger.Charter.Value().Epoch) // of this very charter: what Claim says of it stays said
-	o.Ledger.BackupTried = a.backups.tried
+	o.Ledger.BackupTried, o.Ledger.FullWanted = a.backups.tried, a.fullWanted(o.Reports)
 	a.observeMachines(&o)
 	return o
 }

@@ -63,6 +63,7 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	r.PeerID, r.Crashes, r.Doomed, r.Uneasy = self.ID, o.Process.Crashes, o.Machines.Doomed, o.Machines.Uneasy
 	r.Charter, r.Grant = value(o.Ledger.Charter), value(o.Ledger.Grant)
 	r.Lock, r.Verdict, r.Backup = value(o.Ledger.Lock), value(o.Ledger.Verdict), a.newestBackup(o)
+	r.Log = a.logReport()
 	return r
 }
 
@@ -119,6 +120,7 @@ func readiness(o plan.Observation) (bool, string) {
 func (a *Agent) Report() cluster.Report {
 	s := a.published.Load()
 	r := s.report
+	r.Log = a.logReport()
 	if !s.observation.Now.IsZero() {
 		r.Age = time.Since(s.observation.Now)
 	}

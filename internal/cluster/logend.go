@@ -25,3 +25,24 @@ type LogEnd struct {
 func (e LogEnd) Before(f LogEnd) bool {
 	return cmp.Or(cmp.Compare(e.Epoch, f.Epoch), cmp.Compare(e.Chain, f.Chain), cmp.Compare(e.Number, f.Number)) < 0
 }
+
+// Same says that e and f are the end of one log.
+func (e LogEnd) Same(f LogEnd) bool {
+	return e.Epoch == f.Epoch && e.Chain == f.Chain && e.Number == f.Number && e.SHA256 == f.SHA256
+}
+
+// LogReport is what an agent tells the others of shipping the raft log.
+type LogReport struct {
+	End LogEnd `json:"end"` // as far as it knows
+	// Safe is at least End.Index: the entries up to there that are not stored
+	// change nothing that a restore would bring back.
+	Safe uint64 `json:"safe"`
+	// Unable is why this node cannot ship; Hole says that it never will be able
+	// to go on from End, because its own log lacks the entry.
+	Unable string `json:"unable,omitempty"`
+	Hole   bool   `json:"hole,omitempty"`
+	// WantsFull says that a new full snapshot is needed: for a chain to begin on,
+	// or because a restore has too much to replay.
+	WantsFull bool `json:"wants_full,omitempty"`
+	Shipping  bool `json:"shipping,omitempty"` // it is the one that ships
+}

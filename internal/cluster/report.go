@@ -65,7 +65,9 @@ type Report struct {
 	Lock     *Lock    `json:"lock,omitempty"`      // the newest maintenance lock it knows
 	Verdict  *Verdict `json:"verdict,omitempty"`   // the operator's word that it knows
 
-	Backup *Backup `json:"backup,omitempty"` // the newest good backup it knows
+	Backup *Backup    `json:"backup,omitempty"` // the newest good backup it knows
+	Log    *LogReport `json:"log,omitempty"`    // nil: it does not ship the raft log
+	Proven string     `json:"proven,omitempty"` // key of the backup that this node has last restored and found good
 
 	Reason    string    `json:"reason"` // of its last decision
 	Steps     []string  `json:"steps,omitempty"`

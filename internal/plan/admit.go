@@ -42,9 +42,14 @@ func backUp(o Observation, _ house) (Decision, bool) {
 	if every <= 0 || !o.Settings.HasStore || !o.Ledger.Ready.Known() || o.Ledger.Backup.Unknown() {
 		return Decision{}, false
 	}
-	due := o.Ledger.Backup.Value().Epoch < o.epoch() || !within(o.Now.Sub(o.Ledger.Backup.Value().At), every)
-	// After a failure the next attempt waits a tenth of the interval.
-	tried := within(o.Now.Sub(o.Ledger.BackupTried), every/10)
+	due := o.Ledger.FullWanted || o.Ledger.Backup.Value().Epoch < o.epoch() || !within(o.Now.Sub(o.Ledger.Backup.Value().At), every)
+	// After a failure the next attempt waits a tenth of the interval; while the
+	// log waits for one, half a minute.
+	pause := every / 10
+	if o.Ledger.FullWanted {
+		pause = min(pause, 30*time.Second)
+	}
+	tried := within(o.Now.Sub(o.Ledger.BackupTried), pause)
 	if !due || tried {
 		return Decision{}, false
 	}

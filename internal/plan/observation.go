@@ -96,6 +96,9 @@ type Ledger struct {
 	// quorum its manifest is enough; without one it has been read and hashed.
 	// When the verdict names a backup, it is that one.
 	Backup cluster.Fact[cluster.Backup] `json:"backup"`
+	// FullWanted says that the raft log in the store has to go on from a newer
+	// snapshot, or that too much of it has come since the newest.
+	FullWanted bool `json:"full_wanted,omitempty"`
 	// BackupTried is when a backup was last attempted.
 	BackupTried time.Time                     `json:"backup_tried,omitzero"`
 	Grant       cluster.Fact[cluster.Charter] `json:"grant"` // our own, persisted; without a store
