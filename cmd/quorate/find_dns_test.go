@@ -59,7 +59,10 @@ func TestFoundBySRV(t *testing.T) {
 	c.term()
 	c.start()
 	r.voters(40*time.Second, "a", "b", "c")
-	// A fourth, which the zone does not list, joins by what it finds there.
+	// A fourth, which the zone does not list, joins by what it finds there, among
+	// it names of machines that have gone: one without an address, one silent.
+	server.Add(t, "example.org", "_etcd-server._tcp.example.org. 60 IN SRV 0 0 2380 gone.example.org.",
+		"_etcd-server._tcp.example.org. 60 IN SRV 0 0 2380 silent.example.org.", "silent.example.org. 60 IN A "+r.net+".99")
 	d := r.machine("d", 14)
 	for _, h := range all {
 		h.term()

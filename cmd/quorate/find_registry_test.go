@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/clustertest/etcd34"
 )
 
 // registry is another etcd, of one member.
@@ -149,6 +150,44 @@ func TestDiscoveryRegistry(t *testing.T) {
 	z.killEtcd()
 	z.restarted(killed)
 	r.voters(30*time.Second, "z", "m", "d")
+}
+
+// TestDiscoveryURL: the same by a v2 discovery URL, of Debian's service.
+func TestDiscoveryURL(t *testing.T) {
+	t.Parallel()
+	token, _ := etcd34.Discovery(t, 3)
+	r := newRig(t, "--size", "0")
+	r.store, r.peers = "", token+"?every=1s"
+	shows := func(want ...string) {
+		t.Helper()
+		r.eventually(60*time.Second, fmt.Sprintf("registrations %v", want), func() error {
+			text, err := etcd34.Get(token)
+			for _, n := range []string{"z", "a", "m", "d"} {
+				if is := strings.Contains(text, `"`+n+"=http"); err == nil && is != slices.Contains(want, n) {
+					err = errors.New(text)
+				}
+			}
+			return err
+		})
+	}
+	z, a, m, d := r.machine("z", 11), r.machine("a", 12), r.machine("m", 13), r.machine("d", 14)
+	z.start()
+	a.start()
+	z.says(20*time.Second, "the view is smaller than the size (2 of 3)")
+	m.start()
+	r.voters(40*time.Second, "z", "a", "m")
+	shows("z", "a", "m")
+	d.start()
+	r.voters(60*time.Second, "z", "a", "m", "d")
+	shows("z", "a", "m", "d")
+	a.wipe() // it comes back under another id, and its registration is the same
+	a.start()
+	r.voters(60*time.Second, "z", "a", "m", "d")
+	if _, stderr, code := r.quorate("leave", "--yes", "--agent", d.addr+":2378"); code != 0 {
+		t.Fatalf("leave: %d %s", code, stderr)
+	}
+	r.voters(60*time.Second, "z", "a", "m")
+	shows("z", "a", "m")
 }
 
 // TestDiscoveryNewRefused: bad input is said at once, and secrets are not.

@@ -20,10 +20,10 @@ type listed struct {
 }
 
 // TestPrintLists: machines without agents, by SRV records of BIND's, by a list,
-// and by a program: a new cluster, restarts, both kinds of lost disk, and one
+// by a program, and by a file: a new cluster, restarts, both kinds of lost disk, and one
 // more machine; and nothing on a guess.
 func TestPrintLists(t *testing.T) {
-	for name, open := range map[string]func(*rig) listed{"srv": bySRV, "static": byList, "exec": byProgram} {
+	for name, open := range map[string]func(*rig) listed{"srv": bySRV, "static": byList, "exec": byProgram, "file": byFile} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
@@ -112,6 +112,15 @@ func byProgram(r *rig) listed {
 		all = append(all, fmt.Sprintf(`{"name":%q,"host":%q}`, b.name, b.addr))
 		must(r.t, os.WriteFile(path+".tmp", []byte("#!/bin/sh\necho '{\"size\":3,\"peers\":["+strings.Join(all, ",")+"]}'\n"), 0o700))
 		must(r.t, os.Rename(path+".tmp", path))
+	}}
+}
+
+// byFile is a file, whose word is that who is not in it is gone.
+func byFile(r *rig) listed {
+	var all []string
+	return listed{peers: "file://" + r.peersFile(), add: func(b *bare) {
+		all = append(all, b.name)
+		r.list(all...)
 	}}
 }
 

@@ -19,7 +19,7 @@ import (
 type target struct {
 	host  string // in lower case, without the last dot
 	port  int
-	addrs []netip.Addr // sorted; never none once it is located
+	addrs []netip.Addr // sorted; none for a stale name
 }
 
 // most is far above any group's size.
@@ -102,8 +102,8 @@ func targetsOf(records []dns.RR) ([]target, error) {
 	return out, nil
 }
 
-// locate finds the addresses of a target. A target without one is half an
-// answer: its record is still to come, or still to go.
+// locate finds the addresses of a target; none where the servers say that there
+// is none: its record is still to come, or the machine has gone.
 func (r *resolver) locate(ctx context.Context, t *target) error {
 	if addr, err := netip.ParseAddr(t.host); err == nil { // not a name, and yet seen
 		t.addrs = []netip.Addr{addr.Unmap()}
@@ -116,10 +116,16 @@ func (r *resolver) locate(ctx context.Context, t *target) error {
 		}
 		t.addrs = append(t.addrs, addresses(records)...)
 	}
-	if len(t.addrs) == 0 {
-		return fmt.Errorf("target %s has no address", t.host)
-	}
 	return nil
+}
+
+// anywhere wants one target that has an address: where all names are stale, the
+// records are not of this group any more, or not yet.
+func anywhere(targets []target) error {
+	if slices.ContainsFunc(targets, func(t target) bool { return len(t.addrs) > 0 }) {
+		return nil
+	}
+	return fmt.Errorf("target %s has no address, nor has any other", targets[0].host)
 }
 
 func addresses(records []dns.RR) []netip.Addr {
@@ -140,11 +146,16 @@ func addresses(records []dns.RR) []netip.Addr {
 	return slices.Compact(out)
 }
 
-// view makes peers of located targets.
+// view makes peers of located targets. A stale name is a peer that does not
+// answer; of one that has to have an address and has none nothing is known, and
+// the view is smaller.
 func (s *Source) view(targets []target) (cluster.View, error) {
 	var peers []cluster.Peer
 	var problems []error
 	for _, t := range targets {
+		if s.address && len(t.addrs) == 0 {
+			continue
+		}
 		p, err := s.peer(t)
 		if err != nil {
 			problems = append(problems, err)

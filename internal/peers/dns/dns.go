@@ -17,9 +17,11 @@
 // for records that are published from such nodes.
 //
 // DNS lists and proves nothing: a view is never authoritative, and a peer that
-// leaves it may be a record that was lost. No name, no record, a server's
-// failure or silence, and a target without an address are all unknown. size= is
-// how many there will be: more than one source of records may be half done.
+// leaves it may be a record that was lost. No name, no record, a server's failure
+// or silence are all unknown. A target that has no address is a stale name, or
+// one to come: it is a peer that does not answer, or with host=address none, and
+// keeps nobody from joining. size= is how many there will be: with fewer nobody
+// founds.
 //
 // The servers are those of /etc/resolv.conf (its search list and /etc/hosts do
 // not count), or server=. A resolver remembers that a name was not there; so
@@ -157,7 +159,10 @@ func (s *Source) find(ctx context.Context) ([]target, error) {
 	for i := range targets {
 		group.Go(func() error { return r.locate(ctx, &targets[i]) })
 	}
-	return targets, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return targets, anywhere(targets)
 }
 
 // resolver is who to ask now: /etc/resolv.conf may change.

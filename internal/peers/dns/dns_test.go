@@ -49,7 +49,9 @@ func TestContract(t *testing.T) {
 	server.Add(t, zone, "six.example.org. 60 IN AAAA 2001:db8::1", "ALIAS.example.org. 60 IN CNAME six.example.org.",
 		"_etcd-server-mixed._tcp.example.org. 60 IN SRV 0 0 2380 ALIAS.Example.org.",
 		"_etcd-server-mixed._tcp.example.org. 60 IN SRV 9 9 2380 alias.example.org.",
-		"_etcd-server-mixed._tcp.example.org. 60 IN SRV 0 0 12380 ns.example.org.")
+		"_etcd-server-mixed._tcp.example.org. 60 IN SRV 0 0 12380 ns.example.org.",
+		"_etcd-server-half._tcp.example.org. 60 IN SRV 0 0 2380 gone.example.org.",
+		"_etcd-server-half._tcp.example.org. 60 IN SRV 0 0 2380 a.example.org.")
 	at := "&every=0s&server=" + server.Addr
 	ns := peer("ns", "ns.example.org")
 	ns.PeerPort = 12380
@@ -60,7 +62,10 @@ func TestContract(t *testing.T) {
 			peer("a", "127.0.0.11"), peer("b", "127.0.0.12"), peer("c", "127.0.0.13")}},
 		"dns+srv://example.org?name=prod": {Gathers: true, Peers: []cluster.Peer{
 			peer("ssl-a", "ssl-a.example.org"), peer("ssl-b", "ssl-b.example.org"), peer("ssl-c", "ssl-c.example.org")}},
-		"dns+srv://example.org?name=mixed&ssl=false": {Gathers: true, Peers: []cluster.Peer{peer("alias", "alias.example.org"), ns}},
+		"dns+srv://example.org?name=half": {Gathers: true, Peers: []cluster.Peer{ // a stale name does not answer, and keeps nobody out
+			peer("a", "a.example.org"), peer("gone", "gone.example.org")}},
+		"dns+srv://example.org?name=half&host=address&size=2": {Gathers: true, Size: 2, Peers: []cluster.Peer{peer("a", "127.0.0.11")}},
+		"dns+srv://example.org?name=mixed&ssl=false":          {Gathers: true, Peers: []cluster.Peer{peer("alias", "alias.example.org"), ns}},
 	} {
 		t.Run(raw, func(t *testing.T) {
 			sep := at
@@ -79,6 +84,7 @@ func TestUnknown(t *testing.T) {
 	server.Add(t, zone,
 		"_etcd-server-half._tcp.example.org. 60 IN SRV 0 0 2380 ns.example.org.",
 		"_etcd-server-half._tcp.example.org. 60 IN SRV 0 0 2380 later.example.org.",
+		"_etcd-server-stale._tcp.example.org. 60 IN SRV 0 0 2380 later.example.org.",
 		"_etcd-server-none._tcp.example.org. 60 IN SRV 0 0 0 .",
 		"_etcd-server-port._tcp.example.org. 60 IN SRV 0 0 0 ns.example.org.",
 		"_etcd-server-txt._tcp.example.org. 60 IN TXT x",
@@ -100,7 +106,7 @@ func TestUnknown(t *testing.T) {
 	at := "server=" + server.Addr
 	for options, want := range map[string]string{
 		"name=absent&" + at:                         "NXDOMAIN",
-		"name=half&" + at:                           "target later.example.org has no address",
+		"name=stale&" + at:                          "target later.example.org has no address, nor has any other",
 		"name=none&" + at:                           "no record",
 		"name=port&" + at:                           "ns.example.org has port 0",
 		"name=mix&" + at:                            "ns.example.org has port 0", // and not the plain set
