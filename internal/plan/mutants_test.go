@@ -23,8 +23,7 @@ import (
 // untested or not needed: TestMutants fails on it.
 
 // notMutated are the files whose guards decide nothing, or have tests of their own.
-var notMutated = []string{"retain.go", "json.go", "decision.go", "doc.go",
-	"printed.go", "printed_found.go", "printed_join.go"} // TestDecidePrint asks these: its rows are of another observation
+var notMutated = []string{"retain.go", "json.go", "decision.go", "doc.go"}
 
 // mutantOn is the guard that is forced, mutantForce what to: the overlay has
 // every guard of the package ask mut.
@@ -157,7 +156,20 @@ func notices(tables []table, sample []Observation) (noticed bool) {
 			}
 		}
 	}
+	if wrong(printRows(), askPrint) || wrong(printStartRows(), askPrintStart) {
+		return true
+	}
 	return slices.ContainsFunc(sample, func(o Observation) bool { return violated(o, Decide(o)) != "" })
+}
+
+// wrong says that a sentence about print mode fails.
+func wrong(rows map[string]printRow, ask func(Print) string) bool {
+	for _, r := range rows {
+		if ask(r.see) != r.want {
+			return true
+		}
+	}
+	return false
 }
 
 func writeJSON(t *testing.T, name string, v any) {
@@ -282,6 +294,7 @@ var equivalent = map[string]string{
 	"holder: s.ID != 0 is true":                                     "a data directory has a member id",
 	"isFounder: ok is true":                                         "the zero founder's URL is empty, and ours is not",
 	"keep: ok is true":                                              "a rule that has nothing to say says the zero decision",
+	"listed: in is true":                                            "a peer that is not there has no name",
 	"mayStartAsFounder: o.Disk.State != cluster.DiskEmpty is false": "every caller has an empty disk; it stays because a founding must never depend on that",
 	"nextSeed: b.Known() is true":                                   "only founders of a backup's charter say SeedFailed",
 	"renewSick: found is true":                                      "without a keeper its cluster id is 0",
