@@ -37,7 +37,6 @@ func TestPrintLists(t *testing.T) {
 }
 
 func (r *rig) listLife(source listed, a, b, c, d *bare) {
-	r.t.Helper()
 	source.add(a)
 	source.add(b)
 	if source.peers != "" { // a list names all at once
