@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -11,13 +12,16 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -123,62 +127,78 @@ func fill(b *testing.B, c *clientv3.Client, mib int) {
 	all.Wait()
 }
 
-// BenchmarkBackup takes a backup of a real etcd and restores it. peak_rss_mb is
-// the whole process's.
+// BenchmarkBackup compares a backup of a real etcd into a directory store, plain
+// and sealed, with etcdctl snapshot save to a file, in turn. peak_rss_mb is the
+// whole process's, while it takes backups. QUORATE_BENCH_MIB is how much data
+// there is, 1024 by default.
 func BenchmarkBackup(b *testing.B) {
+	mib, err := strconv.Atoi(cmp.Or(os.Getenv("QUORATE_BENCH_MIB"), "1024"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	etcdctl := buildTool(b, "etcdctl")
 	n := newNode(b, "old", "127.0.0.84")
 	n.start(b, "--initial-cluster="+initialCluster(n), "--quota-backend-bytes=8589934592")
 	c := n.connect(b)
 	awaitServing(b, c)
-	fill(b, c, 400)
+	fill(b, c, mib)
 	st, err := store.Open(b.Context(), "file://"+b.TempDir(), "c")
 	if err != nil {
 		b.Fatal(err)
 	}
-	var taken cluster.Backup
-	b.Run("take", func(b *testing.B) {
-		measured(b, func() {
-			if taken, err = Take(b.Context(), liveSource{c}, st, metaAt(1, testNow)); err != nil {
-				b.Fatal(err)
-			}
-			b.SetBytes(taken.Size)
-		})
-		b.Logf("%d MB stored as %d MB", taken.Size>>20, taken.StoredSize>>20)
-	})
-	b.Run("verify", func(b *testing.B) {
-		b.SetBytes(taken.Size)
-		measured(b, func() {
-			if err := Verify(b.Context(), st, taken); err != nil {
-				b.Fatal(err)
-			}
-		})
-	})
-	b.Run("restore", func(b *testing.B) {
-		b.SetBytes(taken.Size)
-		measured(b, func() {
-			m := &node{name: "a", peer: "http://127.0.0.85:1", dir: filepath.Join(b.TempDir(), "a.etcd")}
-			if err := Restore(b.Context(), st, taken, m.target([]*node{m})); err != nil {
-				b.Fatal(err)
-			}
-		})
-	})
+	sealed := Sealed(st, seal.New(keysIn(b)))
+	for b.Loop() {
+		var theirs, plain, secret []time.Duration
+		var taken cluster.Backup
+		peak := 0.0
+		for range restorePairs {
+			theirs = append(theirs, timed(func() {
+				file := filepath.Join(b.TempDir(), "snap.db")
+				command(b, etcdctl, "--endpoints="+n.client, "--command-timeout=10m", "snapshot", "save", file)
+				discard(b, file)
+			}))
+			restartPeak()
+			plain = append(plain, timed(func() { taken = takeAndDiscard(b, st, c) }))
+			secret = append(secret, timed(func() { takeAndDiscard(b, sealed, c) }))
+			peak = max(peak, peakMiB())
+		}
+		ratio := median(theirs).Seconds() / median(plain).Seconds()
+		b.ReportMetric(ratio, "speed-ratio")
+		b.ReportMetric(median(theirs).Seconds()/median(secret).Seconds(), "speed-ratio-sealed")
+		b.ReportMetric(float64(taken.Size>>20)/median(plain).Seconds(), "MB/s-quorate")
+		b.ReportMetric(float64(taken.Size>>20)/median(theirs).Seconds(), "MB/s-etcdctl")
+		b.ReportMetric(peak, "peak_rss_mb")
+		b.Logf("%d MB stored as %d MB: etcdctl %v, quorate %v, sealed %v", taken.Size>>20, taken.StoredSize>>20, theirs, plain, secret)
+	}
 }
 
-// measured runs the loop and reports the process's peak resident memory in it.
-func measured(b *testing.B, do func()) {
-	debug.FreeOSMemory()
-	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // begin a new peak
-	for b.Loop() {
-		do()
+func takeAndDiscard(b *testing.B, st Store, c *clientv3.Client) cluster.Backup {
+	taken, err := Take(b.Context(), liveSource{c}, st, metaAt(1, testNow))
+	if err == nil {
+		err = Prune(b.Context(), st, []cluster.Backup{taken})
 	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return taken
+}
+
+// restartPeak begins a new peak of the process's resident memory.
+func restartPeak() {
+	debug.FreeOSMemory()
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // elsewhere than on Linux there is none
+}
+
+func peakMiB() float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return
+		return 0
 	}
 	for line := range strings.Lines(string(status)) {
 		var kb float64
 		if _, err := fmt.Sscanf(line, "VmHWM: %f", &kb); err == nil {
-			b.ReportMetric(kb/1024, "peak_rss_mb")
+			return kb / 1024
 		}
 	}
+	return 0
 }

@@ -72,8 +72,7 @@ func newPacker(src io.Reader, keys *seal.Sealer) (*packer, error) {
 	enc, err := zstd.NewWriter(p.sealing,
 		zstd.WithEncoderConcurrency(1), // in this goroutine, one block at a time
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithWindowSize(window),
-		zstd.WithLowerEncoderMem(true))
+		zstd.WithWindowSize(window))
 	if err != nil {
 		return nil, fmt.Errorf("opening zstd: %w", err)
 	}

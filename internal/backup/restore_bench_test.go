@@ -113,13 +113,16 @@ func findZstd(b *testing.B) string {
 	return name
 }
 
-// buildEtcdutl builds the tool from its module, as its makers would.
-func buildEtcdutl(b *testing.B) string {
+// buildEtcdutl builds the tool from its module, as its makers would; buildTool
+// any of theirs.
+func buildEtcdutl(b *testing.B) string { return buildTool(b, "etcdutl") }
+
+func buildTool(b *testing.B, name string) string {
 	dir := b.TempDir()
 	for _, argv := range [][]string{
 		{"go", "mod", "init", "scratch"},
-		{"go", "get", "-tool", "go.etcd.io/etcd/etcdutl/v3@" + etcdutlVersion},
-		{"go", "build", "-o", "etcdutl", "go.etcd.io/etcd/etcdutl/v3"},
+		{"go", "get", "-tool", "go.etcd.io/etcd/" + name + "/v3@" + etcdutlVersion},
+		{"go", "build", "-o", name, "go.etcd.io/etcd/" + name + "/v3"},
 	} {
 		cmd := exec.CommandContext(b.Context(), argv[0], argv[1:]...)
 		cmd.Dir = dir
@@ -127,7 +130,7 @@ func buildEtcdutl(b *testing.B) string {
 			b.Fatalf("%v: %v\n%s", argv, err, out)
 		}
 	}
-	return filepath.Join(dir, "etcdutl")
+	return filepath.Join(dir, name)
 }
 
 // savedSnapshot is the Source of a file that ends with its hash, as

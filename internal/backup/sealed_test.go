@@ -14,7 +14,7 @@ import (
 )
 
 // keysIn makes fresh keys and returns all of them.
-func keysIn(t *testing.T) seal.Keys {
+func keysIn(t testing.TB) seal.Keys {
 	t.Helper()
 	dir := t.TempDir()
 	if err := seal.Generate(dir); err != nil {

@@ -109,10 +109,11 @@ func countKeys(ctx context.Context, src Source, rev int64) int64 {
 func upload(ctx context.Context, src Source, st Store, b *cluster.Backup) (err error) {
 	ctx, cancel := context.WithCancel(ctx) // etcd's stream ends with its context
 	defer cancel()
-	stream, err := src.Snapshot(ctx)
+	snapshot, err := src.Snapshot(ctx)
 	if err != nil {
 		return fmt.Errorf("opening etcd's snapshot stream: %w", err)
 	}
+	stream := newAhead(snapshot)
 	defer stream.Close()
 	p, err := newPacker(stream, sealerOf(st))
 	if err != nil {
