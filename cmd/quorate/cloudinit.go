@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/quorate/quorate/internal/config"
@@ -53,15 +54,16 @@ func (c *cloudInitCmd) problems(context.Context) []error {
 	}
 	d := deployment{cmd: &sshDeployCmd{Config: c.Config}}
 	all = append(all, d.ownPath()...)
-	// Each machine has its own name and host, and finds them where it runs.
-	cfg := c.Config
-	if cfg.Name == "" {
-		cfg.Name = "each-its-own"
-	}
-	if cfg.Host == "" {
-		cfg.Host = "192.0.2.1"
-	}
-	return append(all, cfg.ValidateElsewhere()...)
+	return append(all, c.ofAll()...)
+}
+
+// ofAll are the problems of all machines alike: each finds its own name and
+// host where it runs.
+func (c *cloudInitCmd) ofAll() []error {
+	return slices.DeleteFunc(c.ValidateElsewhere(), func(err error) bool {
+		key, _, _ := strings.Cut(err.Error(), ":")
+		return key == "name" && c.Name == "" || key == "host" && c.Host == ""
+	})
 }
 
 func (c *cloudInitCmd) Run(ctx context.Context, out io.Writer) error {
