@@ -37,8 +37,8 @@ type Options struct {
 	// names that nobody has claimed.
 	Naming     plan.Naming
 	AdoptNames bool
+	Deltas     bool          // ship the raft log to the store
 	ProveEvery time.Duration // between two restores for a proof; 0: none
-	Deltas     bool // ship the raft log to the store
 }
 
 // Parts are what an agent works with. Store may be nil: then founding is by
@@ -99,9 +99,11 @@ type Agent struct {
 	backups  backupState
 	copying  lagging // has a lock of its own
 	proofs   proofs  // likewise
-	names    names
-	machines machineState
-	leaving  bool
+
+	logPruned logPruned // has a lock of its own
+	names     names
+	machines  machineState
+	leaving   bool
 
 	shipping *shipping // nil: the raft log is not shipped
 
@@ -178,6 +180,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 	a.seedFails = loadSeedFailures(a.path(seedFailsFile))
 	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
 	a.proofs.register(a.metrics)
+	a.proofs.recall(a.path(provenFile))
 	if parts.Copy != nil {
 		a.metrics.copyLag(a.copying.seconds)
 	}

@@ -141,32 +141,6 @@ func (a *Agent) noteBackup(b cluster.Backup) {
 	}
 }
 
-// prune lets go what retention no longer wants, out of the keeper's catalog: no
-// LIST. While housekeeping is paused, or its lock is unread, nothing is deleted.
-func (a *Agent) prune(ctx context.Context) {
-	s := a.published.Load()
-	if lock := s.observation.Ledger.Lock; !s.report.Keeper || lock.Unknown() || lock.Value().Held(time.Now()) {
-		return
-	}
-	a.mu.Lock()
-	catalog, retention := slices.Clone(a.backups.catalog), a.opt.Retention
-	a.mu.Unlock()
-	remove := plan.Retain(catalog, retention, time.Now())
-	if len(remove) == 0 {
-		return
-	}
-	if err := backup.Prune(ctx, a.vault(), remove); err != nil {
-		a.log.Warn("pruning backups", "error", err)
-		return
-	}
-	a.log.Info("old backups let go", "count", len(remove))
-	a.mu.Lock()
-	a.backups.catalog = slices.DeleteFunc(a.backups.catalog, func(b cluster.Backup) bool {
-		return slices.ContainsFunc(remove, func(r cluster.Backup) bool { return r.Key == b.Key })
-	})
-	a.mu.Unlock()
-}
-
 // Backup takes one: here, or wherever the keeper decides.
 func (a *Agent) Backup(ctx context.Context, q control.BackupRequest) (cluster.Backup, error) {
 	s := a.published.Load()

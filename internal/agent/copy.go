@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,8 @@ type lagging struct {
 	mu    sync.Mutex
 	known string    // what is to be copied, as far as is known
 	since time.Time // since when something is; zero: nothing
+
+	pruned logPruned // of watchCopy alone
 }
 
 // note says that the first store holds what mark stands for.
@@ -107,7 +110,7 @@ func (a *Agent) storedMark(s *snapshot) string {
 	if b := a.newestBackup(s.observation); b != nil {
 		mark += " " + b.Key
 	}
-	return mark
+	return mark + a.loggedMark(s)
 }
 
 // copyOnce compares and copies, and then lets go in the copy what retention no
@@ -127,7 +130,11 @@ func (a *Agent) copyOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return backup.Prune(ctx, sealed, a.extinct(all))
+	gone := a.extinct(all)
+	if err := backup.Prune(ctx, sealed, gone); err != nil {
+		return err
+	}
+	return a.pruneLog(ctx, a.parts.Copy, &a.copying.pruned, less(all, gone))
 }
 
 // extinct are those that retention lets go and that the first store has let go
@@ -143,4 +150,15 @@ func (a *Agent) catalog() []cluster.Backup {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.backups.catalog)
+}
+
+// loggedMark changes whenever a segment of the log is new in the store.
+func (a *Agent) loggedMark(s *snapshot) string {
+	var end cluster.LogEnd
+	for _, r := range slices.Concat(s.observation.Reports, []cluster.Report{s.report}) {
+		if r.Log != nil && end.Before(r.Log.End) {
+			end = r.Log.End
+		}
+	}
+	return fmt.Sprint(" ", end.Epoch, end.Chain, end.Number)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/plan"
 )
@@ -22,6 +25,7 @@ import (
 type Prover func(ctx context.Context, compact int64) (backup.Proof, error)
 
 const (
+	provenFile = "proven" // the key of the backup that was last proven here
 	// proofLook is how often a node asks itself whether it is its turn.
 	proofLook = 5 * time.Second
 	// proofLimit bounds one proof.
@@ -75,6 +79,16 @@ func (p *proofs) age() float64 {
 	}
 	return time.Since(p.at).Seconds()
 }
+
+// recall reads what an earlier agent has proven here, so that a restart does not
+// let it go.
+func (p *proofs) recall(file string) {
+	if text, err := os.ReadFile(file); err == nil {
+		p.proven = strings.TrimSpace(string(text))
+	}
+}
+
+func writeProven(file, key string) error { return durable.WriteFile(file, []byte(key+"\n"), 0o600) }
 
 // good notes a proof that has succeeded.
 func (p *proofs) good(proof backup.Proof) {
@@ -143,6 +157,9 @@ func (a *Agent) proveNow(ctx context.Context) {
 		}
 		a.proofs.results.WithLabelValues(result).Inc()
 		a.proofs.good(proof)
+		if err := writeProven(a.path(provenFile), proof.Key); err != nil {
+			a.log.Warn("noting what was proven", "error", err)
+		}
 		a.log.Info("what is stored was restored and found good", "backup", proof.Key, "revision", proof.Revision, "compared", compared, "took", proof.Took)
 	}
 }
@@ -179,6 +196,9 @@ func (a *Agent) prove(ctx context.Context, c *etcd.Client) (proof backup.Proof, 
 // on it. Nothing is deleted.
 func (a *Agent) startAnew(ctx context.Context, why error) {
 	a.log.Error("WHAT IS STORED CANNOT BE RESTORED: a new full snapshot is taken", "error", why)
+	if a.shipping != nil {
+		a.shipping.Restart("a proof has failed: " + why.Error())
+	}
 	b, err := a.Backup(ctx, control.BackupRequest{})
 	if err != nil {
 		a.log.Warn("backup failed", "error", err)

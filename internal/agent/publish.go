@@ -63,7 +63,7 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	r.PeerID, r.Crashes, r.Doomed, r.Uneasy = self.ID, o.Process.Crashes, o.Machines.Doomed, o.Machines.Uneasy
 	r.Charter, r.Grant = value(o.Ledger.Charter), value(o.Ledger.Grant)
 	r.Lock, r.Verdict, r.Backup = value(o.Ledger.Lock), value(o.Ledger.Verdict), a.newestBackup(o)
-	r.Log = a.logReport()
+	r.Log, r.Proven = a.logReport(), a.proofs.provenKey()
 	return r
 }
 
