@@ -65,7 +65,7 @@ func (r *Reader) Close() { r.files.close() }
 func (r *Reader) Next() uint64 { return r.log.next }
 
 // Read is the next entries that are final: none when there is none yet. It
-// stops once they hold max bytes of data; the last one may exceed it. It
+// stops once they take max bytes by Size; the last one may exceed it. It
 // returns at once, also when a record is just being written. After an error the
 // reader is of no more use.
 func (r *Reader) Read(ctx context.Context, applied Applied, max int) ([]*raftpb.Entry, error) {

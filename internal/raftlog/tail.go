@@ -15,7 +15,7 @@ type tail struct {
 	next    uint64          // index of entries[0], whether it is there or not
 	entries []*raftpb.Entry // contiguous
 	final   int             // so many of them are committed
-	bytes   int             // of the data of the final ones
+	bytes   int             // the Size of the final ones
 }
 
 // last is the index of the last entry; next-1 when there is none.
@@ -92,16 +92,21 @@ func (t *tail) confirm(a Applied) {
 // before it.
 func (t *tail) finish(index uint64) {
 	for t.next+uint64(t.final) <= index {
-		t.bytes += len(t.entries[t.final].GetData())
+		t.bytes += Size(t.entries[t.final])
 		t.final++
 	}
 }
+
+// Size is about what an entry takes in memory, in bytes.
+func Size(e *raftpb.Entry) int { return len(e.GetData()) + overhead }
+
+const overhead = 128
 
 // take removes final entries of max bytes, at least one if there is one.
 func (t *tail) take(max int) []*raftpb.Entry {
 	n, size := 0, 0
 	for n < t.final && (n == 0 || size < max) {
-		size += len(t.entries[n].GetData())
+		size += Size(t.entries[n])
 		n++
 	}
 	taken := t.entries[:n:n]

@@ -116,7 +116,7 @@ func TestTakeBySize(t *testing.T) {
 		}
 	}
 	for _, want := range []int{1, 3, 4, 0} { // of 3 bytes each
-		size := map[int]int{1: 1, 3: 9, 4: 1000, 0: 1000}[want]
+		size := map[int]int{1: 1, 3: 3 * (3 + overhead), 4: 1000, 0: 1000}[want]
 		if got := tl.take(size); len(got) != want {
 			t.Errorf("take(%d): %d entries, want %d", size, len(got), want)
 		}
@@ -158,14 +158,14 @@ func TestReaderAgainstRaft(t *testing.T) {
 			"election": func(*rapid.T) { w.elect() },
 			"restart":  func(*rapid.T) { w.restart() },
 			"reopen":   func(*rapid.T) { w.reopen() },
-			"read":     func(*rapid.T) { w.read(rapid.IntRange(1, 500).Draw(r, "max")) },
+			"read":     func(*rapid.T) { w.read(rapid.IntRange(1, 5000).Draw(r, "max")) },
 		}
 		r.Repeat(steps)
 		if len(w.log) == 0 {
 			return
 		}
 		w.commit = uint64(len(w.log))
-		for before := w.got; w.read(100) || w.got > before; before = w.got {
+		for before := w.got; w.read(1000) || w.got > before; before = w.got {
 		}
 		if w.got != w.commit {
 			r.Fatalf("yielded up to %d of %d", w.got, w.commit)

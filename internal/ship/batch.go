@@ -18,8 +18,6 @@ const (
 	// harmlessAfter is when entries that change nothing go all the same: so that
 	// the log that a next shipper must still have does not grow for ever.
 	harmlessAfter = 15 * time.Minute
-	// overhead of an entry in memory beside its data.
-	overhead = 128
 )
 
 // batch is what has been read and not been encoded.
@@ -37,7 +35,7 @@ func (b *batch) add(entries []*raftpb.Entry, seen func(index uint64) time.Time) 
 			b.oldest = seen(e.GetIndex())
 		}
 		b.entries = append(b.entries, e)
-		b.bytes += len(e.GetData()) + overhead
+		b.bytes += raftlog.Size(e)
 		if b.changing == 0 && raftlog.Changes(e) {
 			b.changing, b.since = e.GetIndex(), seen(e.GetIndex())
 		}

@@ -187,7 +187,7 @@ func (s *Shipper) ship(ctx context.Context, nodes []node) {
 	switch {
 	case s.busy || s.at.Before(s.notBefore):
 	case s.hole && lost(nodes) && first(s.parts.Node, nodes):
-		s.breakOff("no member's log goes on from its end", 0)
+		s.breakOff("no member's log goes on from its end", s.end.Index+1)
 	case s.hole:
 	case !s.known:
 		end := s.end

@@ -1,0 +1,462 @@
+package ship
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate/quorate/internal/chain"
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// TestOneShips: a follower ships, within the second; the others ask the store
+// for nothing, and nobody does when nothing is written.
+func TestOneShips(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.put(10, 10)
+		w.full()
+		pass(5 * time.Second)
+		for range 20 {
+			w.put(3, 100)
+			pass(500 * time.Millisecond)
+		}
+		pass(500 * time.Millisecond)
+		w.wantStored(1)
+		if from, _, _ := w.stored(); from != 11 {
+			t.Errorf("it begins at %d, want 11, behind the snapshot", from)
+		}
+		if got := w.shippers(); got != "b" {
+			t.Errorf("%q ships, want b", got)
+		}
+		before, lists := w.requests()
+		pass(time.Hour)
+		if n, _ := w.requests(); n != before {
+			t.Errorf("%d requests in an idle hour", n-before)
+		}
+		w.put(1, 10)
+		pass(700 * time.Millisecond)
+		w.wantStored(1)
+		if n, _ := w.requests(); n != before+1 {
+			t.Errorf("%d requests for one write, want 1", n-before)
+		}
+		if _, n := w.requests(); n != lists || n > 3 {
+			t.Errorf("%d lists, %d before", n, lists)
+		}
+	})
+}
+
+// TestHarmlessWaits: what changes nothing is not shipped for its own sake.
+func TestHarmlessWaits(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.full()
+		pass(5 * time.Second)
+		w.put(1, 1)
+		pass(time.Second)
+		before, _ := w.requests()
+		for range 60 {
+			w.commit(request(t, &etcdserverpb.InternalRaftRequest{ID: 1, AuthUserList: &etcdserverpb.AuthUserListRequest{}}))
+			pass(10 * time.Second)
+			for _, m := range w.nodes {
+				if age := m.Unshipped(time.Now()); age > 0 {
+					t.Fatalf("%s says %s", m.name, age)
+				}
+			}
+		}
+		if n, _ := w.requests(); n != before {
+			t.Errorf("%d requests in ten minutes", n-before)
+		}
+		w.put(1, 1)
+		pass(time.Second)
+		w.wantStored(1)
+	})
+}
+
+// TestTakeOver: whatever ends the one who ships, another goes on, in the same
+// chain and without a LIST.
+func TestTakeOver(t *testing.T) {
+	for name, row := range map[string]struct {
+		do     func(w *world, b *member)
+		within time.Duration
+		by     string
+	}{
+		"its agent ends":  {func(_ *world, b *member) { b.end() }, time.Second, "c"},
+		"its etcd ends":   {func(_ *world, b *member) { b.down = true }, time.Second, "c"},
+		"it leads":        {func(w *world, _ *member) { w.leader = 1 }, time.Second, "a"},
+		"its store fails": {func(_ *world, b *member) { b.sick = errStore }, 5 * time.Second, "c"},
+		// It comes back once the end has passed the hole.
+		"its log has a hole":    {func(w *world, b *member) { w.put(3, 1); b.create(w.last) }, 5 * time.Second, "b"},
+		"its log is unreadable": {func(_ *world, b *member) { _ = os.RemoveAll(b.walDir()) }, 5 * time.Second, "c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				w.full()
+				pass(5 * time.Second)
+				w.put(5, 100)
+				pass(time.Second)
+				w.wantStored(1)
+				_, lists := w.requests()
+				row.do(w, w.nodes[1])
+				w.put(5, 100)
+				pass(row.within + time.Second)
+				if _, to, chains := w.stored(); to != w.last || chains != 1 {
+					t.Errorf("stored up to %d of %d in %d chains", to, w.last, chains)
+				}
+				w.put(5, 100)
+				pass(time.Second)
+				w.wantStored(1)
+				if got := w.shippers(); got != row.by {
+					t.Errorf("%q ships, want %s", got, row.by)
+				}
+				if _, n := w.requests(); n != lists {
+					t.Errorf("%d lists", n-lists)
+				}
+			})
+		})
+	}
+}
+
+// TestStoreFails: the age grows and is right, nothing is held in memory but two
+// batches, and all is stored when the store is back.
+func TestStoreFails(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.full()
+		pass(5 * time.Second)
+		w.store.mu.Lock()
+		w.store.refuse = errStore
+		w.store.mu.Unlock()
+		began := time.Now()
+		for range 300 {
+			w.put(100, 1000)
+			pass(100 * time.Millisecond)
+		}
+		for _, m := range w.nodes {
+			want := time.Since(began)
+			if got := m.Unshipped(time.Now()); got > want || got < want-time.Second {
+				t.Errorf("%s says %s after %s", m.name, got, want)
+			}
+			if m.batch.bytes > maxBatch+2*2000 || m.sent != nil && len(m.sent.object) > maxBatch {
+				t.Errorf("%s holds %d bytes", m.name, m.batch.bytes)
+			}
+			if m.Report().Unable == "" && m.Report().Shipping {
+				t.Errorf("%s does not say that it cannot ship", m.name)
+			}
+		}
+		w.store.mu.Lock()
+		w.store.refuse = nil
+		w.store.mu.Unlock()
+		pass(retryMax + 20*time.Second)
+		w.wantStored(1)
+	})
+}
+
+// TestSlowStore: batches grow, and the log keeps up.
+func TestSlowStore(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.full()
+		pass(5 * time.Second)
+		w.store.slow = 2 * time.Second
+		for range 100 {
+			w.put(100, 1000)
+			pass(250 * time.Millisecond)
+		}
+		pass(20 * time.Second)
+		w.wantStored(1)
+		all, err := chain.List(context.Background(), w.store, 1)
+		if err != nil || len(all[0].Segments) > 30 {
+			t.Errorf("%d segments of 10 MB in 25 s at 2 s each, %v", len(all[0].Segments), err)
+		}
+	})
+}
+
+// TestLies: a write that was done and reported failed is found, not repeated.
+func TestLies(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.full()
+		pass(5 * time.Second)
+		w.store.lie = errStore
+		for range 10 {
+			w.put(2, 10)
+			pass(2 * time.Second)
+		}
+		pass(20 * time.Second)
+		w.wantStored(1)
+	})
+}
+
+// TestNewChain: when nobody's log goes on, or what is stored is damaged, a new
+// chain begins, on a full snapshot that is asked for.
+func TestNewChain(t *testing.T) {
+	hole := func(w *world) {
+		w.put(5, 10)
+		for _, m := range w.nodes {
+			m.create(w.last)
+		}
+		w.put(5, 10)
+	}
+	for name, do := range map[string]func(w *world){
+		"every log has a hole": hole,
+		"somebody says so":     func(w *world) { w.nodes[1].Restart("a proof failed") },
+		"a segment is missing, found at a start": func(w *world) {
+			w.put(1, 1)
+			pass(time.Second)
+			w.must(w.store.Delete(context.Background(), chain.Key(1, 1, 2)))
+			for _, m := range w.nodes {
+				m.end()
+			}
+			for _, m := range w.nodes {
+				m.start()
+			}
+		},
+		"the last segment has gone": func(w *world) {
+			w.must(w.store.Delete(context.Background(), chain.Key(1, 1, 3)))
+			w.nodes[1].end()
+		},
+		"another wrote what does not fit": func(w *world) {
+			w.must(w.store.Create(context.Background(), chain.Key(1, 1, 4), []byte("rubbish")))
+			w.put(1, 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				w.full()
+				pass(5 * time.Second)
+				for range 3 {
+					w.put(5, 100)
+					pass(time.Second)
+				}
+				w.wantStored(1)
+				do(w)
+				wanted := false
+				for range 60 {
+					w.put(1, 1)
+					pass(time.Second)
+					for _, m := range w.nodes {
+						if m.stop != nil && m.Report().WantsFull {
+							wanted = true
+							w.full()
+						}
+					}
+				}
+				pass(2 * time.Second)
+				w.wantStored(2)
+				if strings.HasPrefix(name, "every") || strings.HasPrefix(name, "somebody") {
+					if !wanted {
+						t.Error("no full snapshot was asked for")
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestNewEpoch: another history has another log.
+func TestNewEpoch(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.full()
+		pass(5 * time.Second)
+		w.put(50, 10)
+		pass(time.Second)
+		w.epoch, w.last, w.rev = 2, 0, 0
+		for _, m := range w.nodes {
+			m.create(0)
+		}
+		w.put(5, 10)
+		pass(5 * time.Second)
+		if _, _, chains := w.stored(); chains != 0 {
+			t.Errorf("epoch 2 has %d chains without a snapshot", chains)
+		}
+		w.full()
+		w.put(5, 10)
+		pass(3 * time.Second)
+		w.wantStored(1)
+	})
+}
+
+// TestManyFaults: agents, members and the store fail in every way and come
+// back; the chain has no hole and no entry twice, and in the end it has all.
+func TestManyFaults(t *testing.T) {
+	for seed := range uint64(15) {
+		inWorld(t, 3, func(w *world) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			w.full()
+			for range 150 {
+				m := w.nodes[r.IntN(3)]
+				switch r.IntN(12) {
+				case 0:
+					w.store.mu.Lock()
+					before := w.store.refuse
+					w.store.refuse = errStore // it is killed, not ended
+					w.store.mu.Unlock()
+					m.end()
+					w.store.mu.Lock()
+					w.store.refuse = before
+					w.store.mu.Unlock()
+				case 1, 2:
+					if m.stop == nil {
+						m.start()
+					}
+				case 3:
+					m.down = !m.down
+				case 4:
+					w.leader = r.IntN(3)
+				case 5:
+					w.store.mu.Lock()
+					w.store.refuse, w.store.lie = nil, nil
+					if r.IntN(2) == 0 {
+						w.store.lie = errStore
+					} else if r.IntN(2) == 0 {
+						w.store.refuse = errStore
+					}
+					w.store.mu.Unlock()
+				case 6:
+					w.store.mu.Lock()
+					w.store.slow = time.Duration(r.IntN(4)) * time.Second
+					w.store.mu.Unlock()
+				case 7:
+					m.sick = nil
+					if r.IntN(3) == 0 {
+						m.sick = errStore
+					}
+				}
+				w.put(r.IntN(20), r.IntN(3000))
+				pass(time.Duration(r.IntN(2000)) * time.Millisecond)
+			}
+			w.store.mu.Lock()
+			w.store.refuse, w.store.lie, w.store.slow = nil, nil, 0
+			w.store.mu.Unlock()
+			for _, m := range w.nodes {
+				if m.down, m.sick = false, nil; m.stop == nil {
+					m.start()
+				}
+			}
+			pass(3 * time.Minute)
+			if w.wantStored(1); t.Failed() {
+				t.Fatalf("with seed %d", seed)
+			}
+		})
+	}
+}
+
+// TestRevisionIsABound: an index and a revision of one answer are not of one
+// moment, and what a segment claims is never too much.
+func TestRevisionIsABound(t *testing.T) {
+	var m marks
+	now := time.Unix(0, 0)
+	for i, poll := range []struct {
+		index    uint64
+		revision int64
+		want     int64
+	}{{10, 8, 0}, {12, 11, 8}, {12, 11, 11}, {13, 13, 11}, {13, 13, 13}} {
+		m.note(poll.index, poll.revision, now.Add(time.Duration(i)*time.Second))
+		if got := m.revisionAt(poll.index); got != poll.want {
+			t.Errorf("poll %d: %d, want %d", i, got, poll.want)
+		}
+	}
+}
+
+func TestMarksNeverUnderstate(t *testing.T) {
+	var m marks
+	start := time.Unix(0, 0)
+	at := map[uint64]time.Time{}
+	for i := uint64(1); i <= 3*maxMarks; i++ {
+		at[i] = start.Add(time.Duration(i) * time.Second)
+		m.note(i, int64(i), at[i])
+	}
+	if len(m.list) > maxMarks {
+		t.Errorf("%d marks", len(m.list))
+	}
+	now := at[3*maxMarks]
+	for safe := uint64(0); safe < 3*maxMarks; safe += 97 {
+		m.settle(safe)
+		if got, want := m.unshipped(now), now.Sub(at[safe+1]); got < want {
+			t.Errorf("with %d stored: %s, want %s at least", safe, got, want)
+		}
+	}
+	if m.settle(3 * maxMarks); m.unshipped(now) != 0 {
+		t.Errorf("all is stored, and %s is told", m.unshipped(now))
+	}
+}
+
+func TestOrder(t *testing.T) {
+	for name, row := range map[string]struct {
+		nodes []node
+		age   time.Duration
+		want  string // who ships
+	}{
+		"the first follower":              {[]node{{name: "a", leader: true}, {name: "c"}, {name: "b"}}, 0, "b"},
+		"a leader alone":                  {[]node{{name: "a", leader: true}}, 0, "a"},
+		"the second, after a while":       {[]node{{name: "a", leader: true}, {name: "b"}, {name: "c"}}, patience, "bc"},
+		"the leader, after more":          {[]node{{name: "a", leader: true}, {name: "b"}, {name: "c"}}, patience + morePatience, "abc"},
+		"not who cannot":                  {[]node{{name: "a", leader: true}, {name: "b", unable: true}, {name: "c"}}, 0, "c"},
+		"the leader before who cannot":    {[]node{{name: "a", leader: true}, {name: "b", unable: true}}, 0, "a"},
+		"the first, when nobody can":      {[]node{{name: "a", leader: true, unable: true}, {name: "b", unable: true}}, 0, "b"},
+		"nobody, where there is no voter": {nil, time.Hour, ""},
+	} {
+		got := ""
+		for _, name := range []string{"a", "b", "c"} {
+			if turn(name, row.nodes, row.age) {
+				got += name
+			}
+		}
+		if got != row.want {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+}
+
+func TestNodesOf(t *testing.T) {
+	good := cluster.Report{Name: "a", Log: &cluster.LogReport{}, Etcd: cluster.EtcdState{Healthy: true, MemberID: 1, Leader: 2}, Charter: &cluster.Charter{Epoch: 3}}
+	for name, row := range map[string]struct {
+		change func(*cluster.Report)
+		want   int
+	}{
+		"a voter":              {func(*cluster.Report) {}, 1},
+		"a learner":            {func(r *cluster.Report) { r.Etcd.Learner = true }, 0},
+		"one that is not well": {func(r *cluster.Report) { r.Etcd.Healthy = false }, 0},
+		"one that ships not":   {func(r *cluster.Report) { r.Log = nil }, 0},
+		"of another epoch":     {func(r *cluster.Report) { r.Charter = &cluster.Charter{Epoch: 2} }, 0},
+		"of none":              {func(r *cluster.Report) { r.Charter = nil }, 0},
+	} {
+		r := good
+		if row.change(&r); len(nodesOf(3, []cluster.Report{r})) != row.want {
+			t.Errorf("%s: want %d", name, row.want)
+		}
+	}
+}
+
+func TestBatchDue(t *testing.T) {
+	now := time.Unix(1000, 0)
+	put := func(size int) *raftpb.Entry {
+		e := request(t, &etcdserverpb.InternalRaftRequest{ID: 1, Put: &etcdserverpb.PutRequest{Key: []byte("k"), Value: make([]byte, size)}})
+		e.Index = proto.Uint64(7)
+		return e
+	}
+	read := &raftpb.Entry{Index: proto.Uint64(7)}
+	for name, row := range map[string]struct {
+		entry *raftpb.Entry
+		age   time.Duration
+		want  bool
+	}{
+		"nothing":                 {nil, 0, false},
+		"a write":                 {put(1), flushAfter - 1, false},
+		"a write of before":       {put(1), flushAfter, true},
+		"a big write":             {put(flushBytes), 0, true},
+		"what changes nothing":    {read, time.Minute, false},
+		"and has waited for long": {read, harmlessAfter, true},
+	} {
+		var b batch
+		if row.entry != nil {
+			b.add([]*raftpb.Entry{row.entry}, func(uint64) time.Time { return now })
+		}
+		if got := b.due(now.Add(row.age)); got != row.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
