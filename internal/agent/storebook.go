@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,7 @@ type storeBook struct {
 	lockAt    time.Time
 	sought    time.Time // when a good backup was last searched for
 	soughtFor string    // the operator's choice of one; empty: the newest
+	hearsay   bool      // the backup that is known is known by its manifest alone, from when this node kept
 	failed    string
 }
 
@@ -264,7 +266,8 @@ func (b *storeBook) noteLock(f cluster.Fact[cluster.Lock]) {
 }
 
 // readBackup finds the newest backup: for the keeper by its manifest, once; for
-// a node without data and without a quorum by reading and hashing it.
+// a node without a quorum by reading and hashing it, which one with data does
+// only if the backup may be newer than its own log.
 func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	o := s.observation
 	switch {
@@ -283,11 +286,16 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	case b.soughtFor != b.facts().Verdict.Value().Backup:
 		b.soughtFor, b.sought = b.facts().Verdict.Value().Backup, time.Time{}
 	}
-	if o.Etcd.Value().Healthy || o.Disk.State != cluster.DiskEmpty || time.Since(b.sought) < verifyGap || o.Now.Sub(b.a.since) < b.a.opt.Settings.FoundingWait/2 {
+	if wait := b.a.opt.Settings.FoundingWait / 2; o.Etcd.Value().Healthy || o.Now.Sub(b.a.since) < wait || o.Now.Sub(o.UnhealthySince) < wait ||
+		o.Disk.State != cluster.DiskEmpty && o.Disk.State != cluster.DiskData ||
+		time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
 		return nil
 	}
-	b.sought = time.Now()
-	best, found, problems, err := b.bestBackup(ctx)
+	b.sought, b.hearsay = time.Now(), false
+	if o.Disk.State == cluster.DiskData { // what is known may be of another time
+		b.update(func(l *plan.Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })
+	}
+	best, found, problems, err := b.bestBackup(ctx, o.Disk)
 	for _, p := range problems {
 		b.a.log.Warn("a backup is no good", "key", p.Key, "error", p.Err)
 	}
@@ -305,9 +313,13 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 }
 
 // bestBackup is the one that an operator has named, if it is good, else the
-// newest that is.
-func (b *storeBook) bestBackup(ctx context.Context) (cluster.Backup, bool, []backup.Problem, error) {
+// newest that is; or the newest of all, unread, if it holds nothing that this
+// disk's log lacks.
+func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Backup, bool, []backup.Problem, error) {
 	if b.soughtFor == "" {
+		if newest, outdone, err := b.outdone(ctx, d); err != nil || outdone {
+			return newest, newest.Key != "", nil, err
+		}
 		return backup.Best(ctx, b.a.vault(), b.a.opt.Settings.Cluster)
 	}
 	named, err := backup.Read(ctx, b.a.vault(), b.soughtFor)
@@ -320,6 +332,22 @@ func (b *storeBook) bestBackup(ctx context.Context) (cluster.Backup, bool, []bac
 	return named, err == nil, nil, err
 }
 
+// outdone says that no backup can hold what the log of this disk lacks.
+func (b *storeBook) outdone(ctx context.Context, d cluster.Disk) (newest cluster.Backup, yes bool, err error) {
+	if d.State != cluster.DiskData {
+		return cluster.Backup{}, false, nil
+	}
+	all, _, err := backup.List(ctx, b.a.vault())
+	if err != nil {
+		return cluster.Backup{}, false, err
+	}
+	all = slices.DeleteFunc(all, func(x cluster.Backup) bool { return x.Cluster != b.a.opt.Settings.Cluster })
+	if len(all) > 0 {
+		newest = all[0]
+	}
+	return newest, !slices.ContainsFunc(all, func(x cluster.Backup) bool { return plan.MayOutrun(x, d) }), nil
+}
+
 // setCatalog notes the store's backups, newest first.
 func (b *storeBook) setCatalog(all []cluster.Backup) {
 	b.a.setCatalog(all)
@@ -327,6 +355,7 @@ func (b *storeBook) setCatalog(all []cluster.Backup) {
 	if len(all) > 0 {
 		f = cluster.Known(all[0])
 	}
+	b.hearsay = true
 	b.update(func(l *plan.Ledger) { l.Backup = f })
 }
 

@@ -26,11 +26,15 @@ type Seed struct {
 	Backup string `json:"backup,omitempty"`
 	SHA256 string `json:"sha256,omitempty"` // of the uncompressed database, hexadecimal
 	// Survivor is the name of the founder whose data is the seed, and Term and
-	// Index its last raft entry (SeedSurvivor).
+	// Index its last raft entry (SeedSurvivor); the backup's, where it was chosen
+	// over a survivor's data.
 	Survivor string   `json:"survivor,omitempty"`
 	Member   MemberID `json:"member,omitempty"`
 	Term     uint64   `json:"term,omitempty"`
 	Index    uint64   `json:"index,omitempty"`
+	// Over is the survivor whose log was the newest, and shorter than the backup's
+	// history (SeedBackup): its data is set aside.
+	Over string `json:"over,omitempty"`
 	// Bump is added to the seed's revision, and everything up to there marked
 	// compacted, so that a watcher from before gets an error, not silence.
 	Bump uint64 `json:"bump,omitempty"`

@@ -143,7 +143,27 @@ func (w *World) needsOperator() bool {
 	if slices.ContainsFunc(w.live, func(m *machine) bool { return m.disk.data != nil && len(m.disk.data.log) == 0 }) {
 		return true // a learner that was cut off before its first entry
 	}
+	if w.undecided() {
+		return true
+	}
 	return w.profile.adopts || w.profile.join == cluster.JoinPrepared || !w.settings.HasStore || !w.settings.AutoRecover || !restorable || w.profile.damagedBackups > 0
+}
+
+// undecided says that some survivor's log and the newest good backup may each
+// hold what the other lacks.
+func (w *World) undecided() bool {
+	b, ok := w.store.newestBackup(true)
+	return ok && b.Epoch == w.truth.epoch && slices.ContainsFunc(w.live, func(m *machine) bool {
+		d := m.disk.data
+		return d != nil && w.truth.clusters[d.cluster].epoch == b.Epoch && b.Term > d.lastTerm() && b.Index < uint64(len(d.log))
+	})
+}
+
+// outdone says that the backup holds an acknowledged write that no disk holds.
+func (w *World) outdone(b backup) bool {
+	return slices.ContainsFunc(b.writes, func(x int) bool {
+		return w.truth.must[x] && !slices.ContainsFunc(w.live, func(m *machine) bool { return m.disk.data != nil && m.disk.data.holds(x) })
+	})
 }
 
 // vacated says that a lost member's address is nobody's now: a list that proves
@@ -205,8 +225,12 @@ func (w *World) stopForeign() bool {
 func (w *World) operate() {
 	names, _ := w.lostMajority()
 	names = append(names, w.silentToo()...)
-	_, restorable := w.store.newestBackup(true)
+	newest, restorable := w.store.newestBackup(true)
 	v := cluster.Verdict{Epoch: w.truth.epoch, Lost: names, Empty: !restorable, By: "operator", Reason: "test", At: zeroTime.Add(w.now)}
+	if restorable && w.undecided() && w.outdone(newest) {
+		v.Backup = newest.Key
+		w.reasons["operator: recover --backup"]++
+	}
 	w.logf("OPERATOR: recover: lost %v, empty %v; %s", names, v.Empty, w.doing())
 	w.reasons["operator: recover"]++
 	w.stopForeign()

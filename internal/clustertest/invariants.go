@@ -246,9 +246,9 @@ func (w *World) onRenew(m *machine) {
 }
 
 // settleDebts works out which acknowledged writes the new epoch must hold:
-// with a survivor every one that any surviving disk of a last member holds,
-// and the seed must hold them all; with a backup those that are in it, and then
-// no such disk may be left.
+// with a survivor every one that any surviving disk of a last member or a good
+// backup holds, and the seed must hold them all; with a backup those that are in
+// it, and then no such disk may hold another.
 func (w *World) settleDebts(m *machine, c cluster.Charter, was cluster.ClusterID, survivors []*data) {
 	owed := map[int]bool{}
 	for x := range w.truth.must {
@@ -274,6 +274,13 @@ func (w *World) settleDebts(m *machine, c cluster.Charter, was cluster.ClusterID
 		seed := w.holder(was, c.Seed.Member)
 		if seed == nil || len(seed.log) == 0 {
 			w.fail("%s seeds epoch %d from member %s, whose data nobody has", m.name, c.Epoch, c.Seed.Member)
+		}
+		for _, b := range w.store.backups {
+			for _, x := range b.writes {
+				if !b.damaged && b.Epoch == c.Epoch-1 && w.truth.must[x] {
+					owed[x] = true
+				}
+			}
 		}
 		w.truth.must = owed
 		w.owes(seed, m.name+" seeds epoch "+itoa(c.Epoch))

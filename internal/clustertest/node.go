@@ -293,7 +293,7 @@ func (w *World) hear(m *machine, o *plan.Observation) {
 		}
 		b := other.agent
 		due := w.now-a.heard[other.idx].at >= exchangeEvery || w.chance(0.3) // or it has come to us
-		if due && b != nil && w.linked(layerAgent, m, other) && b.report != nil && !b.frozen && !w.chance(w.faults.reportLost) {
+		if due && b != nil && w.linked(layerAgent, m, other) && b.report != nil && !b.frozen && !w.chance(w.faults.reportLost) && !((m.slow || other.slow) && w.chance(0.3)) {
 			r := *b.report
 			r.Age = w.now - b.observed
 			a.heard[other.idx] = heard{r, w.now}

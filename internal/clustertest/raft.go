@@ -145,7 +145,7 @@ func (w *World) healthy(p *proc) bool {
 func (w *World) procs() []*proc {
 	out := w.procBuf[:0]
 	for _, m := range w.live {
-		if m.etcd != nil && w.now >= m.etcd.boots {
+		if m.etcd != nil && w.now >= m.etcd.boots && !m.paused {
 			out = append(out, m.etcd)
 		}
 	}
@@ -239,7 +239,7 @@ func (w *World) lead(p *proc) {
 	}
 	p.lonely, p.heard = 0, w.now
 	for _, m := range p.d.conf.members {
-		if q := w.peerProc(p, m.ID); q != nil && q != p && !w.chance(w.lag) {
+		if q := w.peerProc(p, m.ID); q != nil && q != p && !w.chance(w.lag) && !(q.m.slow && w.chance(0.7)) {
 			w.replicate(p, q, 1+w.rng.IntN(20))
 		}
 	}

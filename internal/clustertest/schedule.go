@@ -94,7 +94,12 @@ func Run(seed uint64, trace io.Writer) (res Result) {
 
 func newWorld(seed uint64, trace io.Writer) *World {
 	rng := rand.New(rand.NewPCG(seed, 0x71))
-	w := &World{rng: rng, trace: trace, profile: drawProfile(rng), store: newStore(), truth: newTruth(),
+	return build(rng, trace, drawProfile(rng))
+}
+
+// build is the world of a profile at its beginning: empty machines.
+func build(rng *rand.Rand, trace io.Writer, drawn profile) *World {
+	w := &World{rng: rng, trace: trace, profile: drawn, store: newStore(), truth: newTruth(),
 		reasons: map[string]int{}, verdict: map[string]bool{}, lag: 0.2 * rng.Float64()}
 	for l := range layers {
 		w.cut[l] = map[[2]int]bool{}
@@ -146,7 +151,7 @@ func (w *World) pass() {
 		w.clientWrites()
 	}
 	for _, m := range slices.Clone(w.live) {
-		if m.agent != nil && w.now >= m.agent.next {
+		if m.agent != nil && w.now >= m.agent.next && !m.paused && !(m.slow && w.chance(0.7)) {
 			w.agentRound(m)
 		}
 	}

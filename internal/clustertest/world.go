@@ -75,6 +75,8 @@ type machine struct {
 	state     cluster.PeerState
 	launched  time.Time
 	off       bool // powered down, may come back
+	paused    bool // frozen: what runs there goes on where it was
+	slow      bool // its agent, its reports and its etcd are late
 	disk      *disk
 	etcd      *proc
 	foreign   bool // its etcd was not started by quorate
@@ -150,7 +152,7 @@ func (w *World) fail(format string, args ...any) {
 
 // linked says that two machines reach each other on a layer.
 func (w *World) linked(layer int, a, b *machine) bool {
-	if a.off || b.off || a.lost || b.lost {
+	if a.off || b.off || a.lost || b.lost || a.paused || b.paused {
 		return false
 	}
 	return a == b || !w.cut[layer][pair(a, b)]

@@ -120,8 +120,9 @@ func spaces() []space {
 		{"charter", []opt{asIs, unknownCharter, charter(2, "b", "c"), func(o *Observation) { o.Ledger.Charter = cluster.Absent[cluster.Charter]() }}},
 		source, mate("b"), mate("c"), memory[0], memory[1],
 		{"lock", []opt{asIs, paused, unknownLock}},
-		{"verdict", []opt{asIs, lost("b"), lost("b", "c"), unknownVerdict}},
+		{"verdict", []opt{asIs, lost("b"), lost("b", "c"), and(lost("b", "c"), insists("k1")), unknownVerdict}},
 		{"recover", []opt{asIs, func(o *Observation) { o.Settings.AutoRecover = false }, justStarted, noStore}},
+		{"backup", []opt{asIs, unknownBackup, reaching("k1", 5, 100), reaching("k1", 6, 99), reaching("k1", 5, 101), reaching("k1", 6, 1)}},
 		{"etcd", []opt{asIs, unknownEtcd, foreign}},
 		{"stranger", []opt{asIs, func(o *Observation) { o.Strangers = []string{at("b")} }}},
 	}}

@@ -38,7 +38,7 @@ func holdOwnRows() map[string]row {
 		"two clusters answer":                   {alone(leads("b", voters("a", "b", "c")...), leads("c", voters("a", "b", "c")...), says("c", func(r *cluster.Report) { r.Etcd.ClusterID = 9 })), "wait: a quorum lives"},
 		"its etcd has ended":                    {alone(backOff), "hold: etcd ended too soon: backing off (our machine ends, and no keeper answers): HoldMachine{a}"},
 		"its etcd is to be started":             {alone(func(o *Observation) { o.Process = Process{}; unknownEtcd(o) }), "start: the data is usable: StartEtcd{resume}"},
-		"it found the next epoch":               {alone(lost("b", "c")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
+		"it found the next epoch":               {alone(lost("b", "c")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100; in the store nothing of this epoch): WriteCharter{2 survivor a}"},
 		"it has been removed":                   {alone(removed("a"), func(o *Observation) { o.Process = Process{}; unknownEtcd(o) }), hold}, // its log may be the newest
 		"paused":                                {alone(paused), "hold: no quorum answers, and housekeeping is paused (our machine ends, and no keeper answers): HoldMachine{a}"},
 		"the ledger is unread":                  {alone(storeDown), "hold: no quorum answers, and the ledger is unreadable (our machine ends, and no keeper answers): HoldMachine{a}"},

@@ -156,6 +156,10 @@ func successionBreaks(o Observation, c cluster.Charter) string {
 		return "a next epoch of a cluster without members"
 	case alive >= (len(names)-expelled)/2+1:
 		return "a next epoch while a quorum may come back"
+	case kept != "" && c.Seed.Kind == cluster.SeedBackup:
+		return passesOver(o, c, newest)
+	case kept != "" && c.Seed.Kind == cluster.SeedSurvivor && forgets(o, newest):
+		return "a next epoch that forgets what only the store may hold"
 	case kept != "" && (c.Seed.Kind != cluster.SeedSurvivor || c.Seed.Survivor != kept):
 		return "a next epoch that forgets the newest data, of " + kept
 	case kept == "" && c.Seed.Kind == cluster.SeedSurvivor:

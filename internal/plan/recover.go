@@ -74,7 +74,8 @@ func missingNames(silent []string, survivors []cluster.Report) string {
 }
 
 // survive makes the survivor with the newest log the only founder of the next
-// epoch: by last raft term, then index, as raft itself elects.
+// epoch: by last raft term, then index, as raft itself elects. Its log is the
+// seed, unless the store holds more.
 func survive(o Observation, survivors []cluster.Report) Decision {
 	best := slices.MaxFunc(survivors, compareLogs)
 	if best.PeerURL != o.Self.PeerURL {
@@ -83,12 +84,12 @@ func survive(o Observation, survivors []cluster.Report) Decision {
 	if o.Process.Foreign {
 		return refuse("this disk should seed the next epoch, but an etcd that quorate did not start runs on it")
 	}
-	seed := cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: o.Self.Name, Member: o.Disk.MemberID,
-		Term: o.Disk.Term, Index: o.Disk.Index, Bump: revisionBump}
-	c := newCharter(o, o.epoch()+1, []cluster.Founder{{Name: o.Self.Name, PeerURL: o.Self.PeerURL}}, seed,
-		"a majority is proven lost, and this survivor's log is the newest")
-	return do("recover", "a majority is proven lost, and this survivor's log is the newest",
-		[]any{"term ", o.Disk.Term, " index ", o.Disk.Index}, WriteCharter{c})
+	seed, reason, d, ok := longerHistory(o)
+	if !ok {
+		return d
+	}
+	c := newCharter(o, o.epoch()+1, []cluster.Founder{{Name: o.Self.Name, PeerURL: o.Self.PeerURL}}, seed, reason+": "+positions(o))
+	return do("recover", reason, []any{positions(o)}, WriteCharter{c})
 }
 
 // reseed founds the next epoch when no disk of this one is left.
@@ -195,6 +196,8 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		// Others followed the survivor, and set their own data of the epoch before
 		// aside: it may hold more than any backup.
 		return cluster.Seed{}, refuse("the survivor that was to seed this epoch is lost: data that other nodes have set aside may be newer than any backup: use `quorate recover`", c.Seed.Survivor), false
+	case b.Known() && c.Seed.Over != "" && b.Value().Key != c.Seed.Backup && o.Ledger.Ready.Absent() && !v.Known():
+		return cluster.Seed{}, refuse("the backup that was to seed this epoch is gone: the data that was set aside for it may be newer than any other: use `quorate recover`", c.Seed.Over), false
 	case b.Known() && b.Value().Key == c.Seed.Backup && !v.Known() && seedFailed(o):
 		return cluster.Seed{}, refuse("the newest backup has been tried and cannot be restored: use `quorate recover`", b.Value().Key), false
 	case b.Known():

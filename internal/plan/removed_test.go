@@ -17,9 +17,9 @@ func removedRows() map[string]row {
 	abc := voters("a", "b", "c")
 	story := leftover(local(abc...), peers("a", "b"), holds("b", 1, 5, 100), removed("b"))
 	return map[string]row{
-		"the other has not applied it":            {story, "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
+		"the other has not applied it":            {story, "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100; in the store k1, term 0 index 0): WriteCharter{2 survivor a}"},
 		"its log is newer":                        {leftover(local(abc...), peers("a", "b"), holds("b", 1, 5, 101), removed("b")), "wait: the survivor with the newest log founds the next epoch (b)"},
-		"its log is newer, says itself":           {ended(data(1), peers("a", "b"), holds("b", 1, 5, 99), removed("a")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100): WriteCharter{2 survivor a}"},
+		"its log is newer, says itself":           {ended(data(1), peers("a", "b"), holds("b", 1, 5, 99), removed("a")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100; in the store k1, term 0 index 0): WriteCharter{2 survivor a}"},
 		"of equal logs a member's comes first":    {ended(data(1), peers("a", "b"), holds("b", 1, 5, 100), removed("a")), "wait: the survivor with the newest log founds the next epoch (b)"},
 		"the others may come back":                {ended(data(1), checkpoint(abc...), removed("a")), "wait: a quorum of the last members may come back (waiting for b c)"},
 		"the others are enough":                   {leftover(local(abc...), holds("b", 1, 5, 100), holds("c", 1, 5, 100), removed("b")), "wait: a quorum of the last members may come back (all that are left answer)"},

@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// holding is what the store holds, held against a survivor's log.
+type holding int
+
+const (
+	storedLess  holding = iota // nothing that the log lacks
+	storedMore                 // every committed entry of the log, and as a rule later ones
+	storedOther                // each may hold what the other lacks
+)
+
+// stored is the longest history of the epoch in force that the store can give
+// back, and whether the survivor's log lacks some of it. Today that is a full
+// snapshot; when a charter can seed from a chain of log segments too, the
+// chain's end (cluster.LogEnd) competes here, and nowhere else.
+func stored(o Observation, survivor cluster.Disk) (cluster.Backup, holding) {
+	b := o.Ledger.Backup.Value()
+	if !o.Ledger.Backup.Known() || b.Epoch != o.epoch() {
+		return cluster.Backup{}, storedLess
+	}
+	return b, compareStored(b, survivor)
+}
+
+// compareStored holds a backup against a log of its epoch. The backup is the first
+// b.Index committed entries, made in raft term b.Term, which is the member's and
+// not the last entry's; the log's last entry is (d.Term, d.Index), committed or
+// not.
+//
+// A log that reaches as far has them all, if its last entry is of that term or a
+// later one: whoever led then had every entry committed before, and the log is a
+// prefix of the leader's. A log that does not reach as far has no committed entry
+// that the backup lacks: there is one sequence of these. An older log that
+// reaches farther may have a tail that nobody has committed, in place of what
+// the backup holds; or the backup was made in the moment of an election, and its
+// tail is committed. The numbers do not tell.
+func compareStored(b cluster.Backup, d cluster.Disk) holding {
+	switch {
+	case b.Index > d.Index || b.Index == d.Index && b.Term > d.Term:
+		return storedMore
+	case b.Term > d.Term:
+		return storedOther
+	}
+	return storedLess
+}
+
+// MayOutrun says that a backup may hold what the log of this disk lacks: then it is
+// worth reading and hashing.
+func MayOutrun(b cluster.Backup, d cluster.Disk) bool {
+	return b.Epoch > d.Epoch() || b.Epoch == d.Epoch() && compareStored(b, d) != storedLess
+}
+
+// longerHistory is asked by the survivor with the newest log: does that log seed
+// the next epoch, or what the store holds? A store that is unread stops a
+// recovery, until an operator says that nothing in it counts (Verdict.Empty). So
+// does one of which nobody can say whether it holds more: there an operator's
+// word lets the log win, or the backup that it names.
+func longerHistory(o Observation) (seed cluster.Seed, reason string, d Decision, ok bool) {
+	log := cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: o.Self.Name, Member: o.Disk.MemberID,
+		Term: o.Disk.Term, Index: o.Disk.Index, Bump: revisionBump}
+	b, holds := stored(o, o.Disk)
+	backup := cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Key, SHA256: b.SHA256, Over: o.Self.Name,
+		Term: b.Term, Index: b.Index, Bump: revisionBump}
+	v := o.Ledger.Verdict
+	switch {
+	case o.Ledger.Backup.Unknown() && o.Settings.HasStore && !v.Value().Empty:
+		return cluster.Seed{}, "", wait("a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"), false
+	case holds == storedMore, holds == storedOther && v.Value().Backup == b.Key:
+		return backup, "a majority is proven lost, and a backup is newer than any survivor's log", Decision{}, true
+	case holds == storedOther && !v.Known():
+		return cluster.Seed{}, "", refuse("a majority is proven lost, and which is newer is not known, this survivor's log or a backup: use `quorate recover`", positions(o)), false
+	}
+	return log, "a majority is proven lost, and this survivor's log is the newest", Decision{}, true
+}
+
+// positions says how far this disk's log and the store go: people read it in
+// the charter and in the journal.
+func positions(o Observation) string {
+	b, _ := stored(o, o.Disk)
+	text := fmt.Sprint("term ", o.Disk.Term, " index ", o.Disk.Index, "; in the store ")
+	switch {
+	case b.Key != "":
+		return text + fmt.Sprint(b.Key, ", term ", b.Term, " index ", b.Index)
+	case o.Ledger.Backup.Unknown():
+		return text + "nobody knows what"
+	}
+	return text + "nothing of this epoch"
+}
