@@ -207,9 +207,14 @@ func (r *sshRig) says(text string, wanted ...string) {
 	}
 }
 
-// interrupted runs quorate, sends it an interrupt once its output holds a text,
-// and gives its output and exit code.
+// interrupted runs quorate and sends it an interrupt once its output holds a text.
 func (r *sshRig) interrupted(at string, args ...string) (string, int) {
+	return r.during(at, func(pid int) { must(r.t, syscall.Kill(-pid, syscall.SIGINT)) }, args...) // the whole group, as a terminal does
+}
+
+// during runs quorate, does something once its output holds a text, and gives
+// its output and exit code.
+func (r *sshRig) during(at string, do func(pid int), args ...string) (string, int) {
 	r.t.Helper()
 	cmd := exec.Command(program, args...)
 	out, in := io.Pipe()
@@ -227,7 +232,7 @@ func (r *sshRig) interrupted(at string, args ...string) (string, int) {
 		text.Write(buf[:n])
 		if !sent && strings.Contains(text.String(), at) {
 			sent = true
-			must(r.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)) // the whole group, as a terminal does
+			do(cmd.Process.Pid)
 		}
 		if err != nil {
 			break

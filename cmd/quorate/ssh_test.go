@@ -63,7 +63,6 @@ func TestSSHDeploy(t *testing.T) {
 		}
 	}
 
-	before = a.traces() + b.traces() + c.traces()
 	processes := map[string]string{}
 	for _, h := range []*sshHost{a, b, c} {
 		processes[h.name] = h.etcds()
@@ -87,6 +86,18 @@ func TestSSHDeploy(t *testing.T) {
 		t.Errorf("%d hosts had their etcd restarted, want the first one alone", restarted)
 	}
 	r.wantValue(r.client("c"), "kept", "1")
+
+	out, code := r.interrupted("restarting: another binary", r.deploying(abc)...)
+	r.says(out, "rolling back to release", "as it was", "quorate: interrupted")
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	r.voters(30*time.Second, abc...)
+	for _, h := range []*sshHost{a, b, c} {
+		if got := h.runs(); got != "/opt/quorate/bin/"+sum {
+			t.Errorf("%s runs %s", h.name, got)
+		}
+	}
 }
 
 // runs is the program of the host's agent.
@@ -94,8 +105,15 @@ func (h *sshHost) runs() string {
 	return h.sh(`readlink /proc/$(pgrep -f -o '^/opt/quorate/current/quorate run')/exe`)
 }
 
-// etcds are the process ids of the host's etcd.
-func (h *sshHost) etcds() string { return h.sh(`pgrep -f '[q]uorate etcd' | sort | tr '\n' ' '`) }
+// etcds is the process id of the host's etcd; there must be one.
+func (h *sshHost) etcds() string {
+	h.r.t.Helper()
+	got := h.sh(`pgrep -f '^/opt/quorate/bin/[0-9a-f]* etcd'`)
+	if len(strings.Fields(got)) != 1 {
+		h.r.t.Fatalf("%s: want one etcd, have %q", h.name, got)
+	}
+	return h.name + got + " "
+}
 
 // kept is how many words list a host's binaries and releases when each of
 // current and previous has its own: two names of directories and four of these.
@@ -151,7 +169,7 @@ func TestSSHGrow(t *testing.T) {
 	out = r.q(0, r.ssh("destroy", []string{"b"}, "--yes")...)
 	r.says(out, "cluster test goes on with a, c", "b: leaves the cluster", "b: removed")
 	r.voters(60*time.Second, "a", "c", "d")
-	if got := b.sh("ls -d /opt/quorate /etc/systemd/system/quorate.service 2>/dev/null; pgrep -f '[q]uorate etcd'; ls /var/lib/quorate"); !strings.Contains(got, "agent.lock") || strings.Contains(got, "/opt") || strings.Contains(got, "/etc") {
+	if got := b.sh("ls -d /opt/quorate /etc/systemd/system/quorate.service 2>/dev/null; pgrep -f '^/opt/quorate'; ls /var/lib/quorate"); !strings.Contains(got, "agent.lock") || strings.Contains(got, "/opt") || strings.Contains(got, "/etc") {
 		t.Errorf("b: want its data alone: %q", got)
 	}
 	r.wantValue(r.client("d"), "kept", "1")
@@ -235,7 +253,7 @@ func TestSSHUndone(t *testing.T) {
 	out = r.q(1, r.deploying(abc)...)
 	r.says(out, "c: starting: Job for quorate.service failed.", "undone: nothing of ours is there")
 	for _, h := range []*sshHost{a, b, c} {
-		if got := h.sh("ls -d /opt/quorate /etc/systemd/system/quorate.service /usr/local/bin/quorate 2>/dev/null; pgrep -f '[q]uorate run'; true"); got != "" {
+		if got := h.sh("ls -d /opt/quorate /etc/systemd/system/quorate.service /usr/local/bin/quorate 2>/dev/null; pgrep -f '^/opt/quorate'; true"); got != "" {
 			t.Errorf("%s: left: %s", h.name, got)
 		}
 	}
@@ -251,4 +269,19 @@ func realUseradd(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "useradd")
 	must(t, os.WriteFile(path, data, 0o755))
 	return path
+}
+
+// TestSSHLostHost: a host goes while it is being installed; the others get
+// nothing to keep.
+func TestSSHLostHost(t *testing.T) {
+	t.Parallel()
+	r := newSSHRig(t)
+	a := r.boot("a", 11, nil)
+	b := r.boot("b", 12, map[string]string{"usr/sbin/useradd": "#!/bin/sh\nsleep 60\n"})
+	out, code := r.during("installed release", func(int) { _ = b.init.Process.Kill() }, r.deploying([]string{"a", "b"}, "--size", "2", "--accept-new")...)
+	r.says(out, "b: installing: the connection is lost", "a: undone: nothing of ours is there", "b: UNDOING FAILED, look at it")
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	a.pristine()
 }
