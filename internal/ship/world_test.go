@@ -28,6 +28,8 @@ import (
 // world is a cluster as shippers see it, in fake time: real logs, written by
 // etcd's own package, a real store with faults before it, and the reports.
 type world struct {
+	// The test holds mu, but for when it lets time pass.
+	mu     sync.Mutex
 	t      *testing.T
 	dir    string
 	store  *faulty
@@ -56,7 +58,6 @@ type member struct {
 // and says that it failed.
 type faulty struct {
 	*store.Store
-	mu          sync.Mutex
 	refuse, lie error
 	slow        time.Duration
 	asked       int // by shippers
@@ -72,8 +73,8 @@ type view struct {
 }
 
 func (v view) fault(ctx context.Context) (before, after error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	v.m.w.mu.Lock()
+	defer v.m.w.mu.Unlock()
 	v.asked++
 	if v.m.sick != nil {
 		return v.m.sick, nil
@@ -83,9 +84,9 @@ func (v view) fault(ctx context.Context) (before, after error) {
 
 func (v view) Create(ctx context.Context, key string, data []byte) error {
 	before, after := v.fault(ctx)
-	v.mu.Lock()
+	v.m.w.mu.Lock()
 	slow := v.slow
-	v.mu.Unlock()
+	v.m.w.mu.Unlock()
 	if slow > 0 {
 		select {
 		case <-time.After(slow):
@@ -110,9 +111,9 @@ func (v view) List(ctx context.Context, prefix string) ([]store.Object, error) {
 	if before, _ := v.fault(ctx); before != nil {
 		return nil, before
 	}
-	v.mu.Lock()
+	v.m.w.mu.Lock()
 	v.listed++
-	v.mu.Unlock()
+	v.m.w.mu.Unlock()
 	return v.Store.List(ctx, prefix)
 }
 
@@ -126,6 +127,8 @@ func inWorld(t *testing.T, n int, test func(*world)) {
 		}
 		defer st.Close()
 		w := &world{t: t, dir: dir, store: &faulty{Store: st}, epoch: 1}
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.codec, err = chain.NewCodec(nil); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +188,9 @@ func (m *member) start() {
 func (m *member) end() {
 	if m.stop != nil {
 		m.stop()
+		m.w.mu.Unlock()
 		<-m.done
+		m.w.mu.Lock()
 		m.stop = nil
 	}
 }
@@ -199,6 +204,8 @@ func (m *member) state() cluster.EtcdState {
 func id(name string) cluster.MemberID { return cluster.MemberID(name[0]) }
 
 func (m *member) status(context.Context) (cluster.EtcdState, error) {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
 	if m.down {
 		return cluster.EtcdState{}, errors.New("it does not answer")
 	}
@@ -206,6 +213,8 @@ func (m *member) status(context.Context) (cluster.EtcdState, error) {
 }
 
 func (m *member) look() Scene {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
 	s := Scene{Epoch: m.w.epoch, Backup: m.w.backup}
 	for _, o := range m.w.nodes {
 		if o != m && o.stop != nil {
@@ -309,10 +318,13 @@ func (w *world) shippers() (names string) {
 
 // requests are all that shippers have asked of the store, and the lists of them.
 func (w *world) requests() (all, lists int) {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
 	return w.store.asked, w.store.listed
 }
 
 // pass lets fake time go by.
-func pass(d time.Duration) { time.Sleep(d); synctest.Wait() }
+func (w *world) pass(d time.Duration) {
+	w.mu.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+	w.mu.Lock()
+}
