@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/user"
-	"strings"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -90,57 +89,6 @@ func (c *leaveCmd) Run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "%s has asked to be removed; `quorate status` shows when it is\n", r.Name)
 	}
 	return nil
-}
-
-// recoverCmd gives an operator's word on what is lost for good.
-type recoverCmd struct {
-	config.Target
-	Lost   []string `help:"Names of members whose disks will never come back; the peer URL of one that has never said its name." placeholder:"NAME"`
-	Backup string   `help:"Which backup to restore if no disk survives, as backup list names it (default: the newest good one)." placeholder:"KEY"`
-	Empty  bool     `help:"If nothing can be restored, found an empty cluster: what it held is gone."`
-	Reason string   `help:"Why; kept in the ledger."`
-	Yes    bool     `short:"y" help:"Do not ask."`
-}
-
-func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
-	if len(c.Lost) == 0 && !c.Empty && c.Backup == "" {
-		return usage{fmt.Errorf("lost: name the members whose disks will never come back, or give --backup or --empty")}
-	}
-	s, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.Status, error) { return a.Status(ctx) })
-	if err != nil {
-		return err
-	}
-	printStatus(out, s)
-	if !c.Yes && !agreed(ctx, out, c.question(s)) { // whose reading no request's time limit cuts short
-		return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
-	}
-	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
-		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, Backup: c.Backup, Reason: c.Reason, By: operator()})
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "recorded for epoch %d; the agents go on by themselves: watch `quorate status --watch`\n", v.Epoch)
-		return nil
-	})
-}
-
-// question says what the answer yes would lose.
-func (c *recoverCmd) question(s control.Status) string {
-	var b strings.Builder
-	if len(c.Lost) > 0 {
-		fmt.Fprintf(&b, "These disks will never come back: %s. Should one return, its data is set aside.\n", strings.Join(c.Lost, ", "))
-		fmt.Fprintf(&b, "The survivor with the newest log founds epoch %d; writes that only the lost disks held are gone.\n", s.Epoch+1)
-	}
-	switch {
-	case c.Backup != "":
-		fmt.Fprintf(&b, "If no disk survived, the backup %s is restored.\n", c.Backup)
-	case s.Backup != nil:
-		fmt.Fprintf(&b, "If no disk survived, the backup of %s ago (revision %d) is restored.\n", s.BackupAge.Round(time.Second), s.Backup.Revision)
-	case c.Empty:
-		b.WriteString("If no disk survived and no backup is good, the new cluster is EMPTY.\n")
-	}
-	b.WriteString("Go on?")
-	return b.String()
 }
 
 // confirm asks on the terminal; without one the answer is no.

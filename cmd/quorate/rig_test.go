@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +43,7 @@ type host struct {
 	r     *rig
 	name  string
 	addr  string
+	way   []string // what runs a program on this host; nothing: it is here
 	agent *exec.Cmd
 	ended chan struct{}
 }
@@ -119,7 +121,8 @@ func (h *host) start(more ...string) {
 	log, err := os.OpenFile(filepath.Join(h.r.dir, h.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(h.r.t, err)
 	defer log.Close()
-	h.agent = exec.Command(program, append([]string{"run"}, h.args(more...)...)...)
+	command := slices.Concat(h.way, []string{program, "run"}, h.args(more...))
+	h.agent = exec.Command(command[0], command[1:]...)
 	h.agent.Stdout, h.agent.Stderr = log, log
 	h.agent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	must(h.r.t, h.agent.Start())

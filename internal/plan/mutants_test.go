@@ -130,7 +130,7 @@ func specification() []table {
 	}
 	out = append(out, recordTables()...)
 	out = append(out, table{doomRows(), askDoom}, table{goersRows(), askGone})
-	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps}, table{stakesRows(), askStakes},
+	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps}, table{stakesRows(), askStakes}, table{outrunRows(), askOutrun},
 		table{guardClaimRows(), askClaim}, table{guardExplainRows(), askExplain}, table{guardShutdownRows(), askShutdown})
 }
 

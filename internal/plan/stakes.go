@@ -36,7 +36,7 @@ func AtStake(o Observation, v cluster.Verdict) Stakes {
 	}
 	for _, x := range suspects(o) {
 		r, holds := holder(o, x)
-		s.Members = append(s.Members, Stake{Name: x.Label(), Learner: x.Learner, Holds: holds, Lost: namedLost(o, x) || !holds && provenLost(o, x),
+		s.Members = append(s.Members, Stake{Name: x.Label(), Learner: x.Learner, Holds: holds, Lost: provenLost(o, x),
 			Term: r.Disk.Term, Index: r.Disk.Index, Revision: r.Etcd.Revision})
 	}
 	slices.SortStableFunc(s.Members, func(a, b Stake) int {

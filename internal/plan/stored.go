@@ -21,7 +21,7 @@ const (
 // chain's end (cluster.LogEnd) competes here, and nowhere else.
 func stored(o Observation, survivor cluster.Disk) (cluster.Backup, holding) {
 	b := o.Ledger.Backup.Value()
-	if !o.Ledger.Backup.Known() || b.Epoch != o.epoch() {
+	if b.Epoch != o.epoch() { // nor is there one
 		return cluster.Backup{}, storedLess
 	}
 	return b, compareStored(b, survivor)

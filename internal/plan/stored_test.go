@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -76,18 +77,26 @@ func TestStoredCharter(t *testing.T) {
 	}
 }
 
-// Which backups a survivor must read whole before it concludes.
-func TestMayOutrun(t *testing.T) {
-	d := diskOf("a", 2, 5, 100)
-	for want, all := range map[bool][]cluster.Backup{
-		true:  {{Epoch: 2, Term: 5, Index: 101}, {Epoch: 2, Term: 6, Index: 100}, {Epoch: 2, Term: 6, Index: 1}, {Epoch: 3}},
-		false: {{Epoch: 2, Term: 5, Index: 100}, {Epoch: 2, Term: 4, Index: 1}, {Epoch: 1, Term: 9, Index: 999}, {}},
-	} {
-		for _, b := range all {
-			if MayOutrun(b, d) != want {
-				t.Errorf("epoch %d term %d index %d: want %v", b.Epoch, b.Term, b.Index, want)
-			}
-		}
+func TestMayOutrun(t *testing.T) { checkAs(t, outrunRows(), askOutrun) }
+
+func askOutrun(o Observation) string {
+	return fmt.Sprint(MayOutrun(o.Ledger.Backup.Value(), o.Disk))
+}
+
+// outrunRows: which backups a survivor must read whole before it concludes.
+func outrunRows() map[string]row {
+	made := func(b cluster.Backup) Observation {
+		return see(data(2), func(o *Observation) { o.Ledger.Backup = cluster.Known(b) })
+	}
+	return map[string]row{
+		"farther":                 {made(cluster.Backup{Epoch: 2, Term: 5, Index: 101}), "true"},
+		"as far, of a later term": {made(cluster.Backup{Epoch: 2, Term: 6, Index: 100}), "true"},
+		"of a later term":         {made(cluster.Backup{Epoch: 2, Term: 6, Index: 1}), "true"},
+		"of a later epoch":        {made(cluster.Backup{Epoch: 3}), "true"},
+		"the log has it":          {made(cluster.Backup{Epoch: 2, Term: 5, Index: 100}), "false"},
+		"of an older term":        {made(cluster.Backup{Epoch: 2, Term: 4, Index: 1}), "false"},
+		"of an older epoch":       {made(cluster.Backup{Epoch: 1, Term: 9, Index: 999}), "false"},
+		"none":                    {made(cluster.Backup{}), "false"},
 	}
 }
 
