@@ -6,8 +6,8 @@
 //
 // A backup is two objects, under keys of one stem:
 //
-//	backups/<epoch>/<UTC time>-<revision>-<nonce>.db.zst   the database, zstd
-//	backups/<epoch>/<UTC time>-<revision>-<nonce>.json     the manifest, a cluster.Backup
+//	backups/<epoch>/<UTC time>-<revision>-<nonce>.db.zst   the database, zstd; with .age behind, encrypted
+//	backups/<epoch>/<UTC time>-<revision>-<nonce>.json     the manifest, a cluster.Backup, and its signature
 //
 // The manifest is written last and makes the backup exist. An object without
 // one is rubbish, which Sweep removes. DESIGN.md tells why.

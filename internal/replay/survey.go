@@ -117,6 +117,9 @@ func survey(ctx context.Context, src Source, cut Cut, b cluster.Backup, chains [
 	for _, c := range slices.Backward(chains) {
 		p.Broken = ""
 		if n, missing := c.Missing(); missing {
+			if h, _, err := src.Log.Header(ctx, c.Epoch, c.Number, c.Last()); err == nil && h.Last <= b.Index {
+				continue // the snapshot holds all of it
+			}
 			p.Broken = fmt.Sprintf("segment %d of chain %d is missing", n, c.Number)
 			i := slices.IndexFunc(c.Segments, func(s chain.Stored) bool { return s.Number > n })
 			c.Segments = c.Segments[:i]
