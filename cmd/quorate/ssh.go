@@ -56,6 +56,11 @@ func (s sshHosts) parse(ctx context.Context) ([]hosts.Host, []error) {
 	if s.Port < 0 || s.Port > 65535 {
 		problems = append(problems, fmt.Errorf("port: %d: want 1 to 65535", s.Port))
 	}
+	for _, f := range []keyedPath{{"identity", s.Identity}, {"ssh-config", s.SSHConfig}} {
+		if _, err := os.Stat(f.path); err != nil && f.path != "" {
+			problems = append(problems, fmt.Errorf("%s: %w", f.key, err))
+		}
+	}
 	for i, h := range all {
 		if !h.Aliased || len(problems) > 0 {
 			continue

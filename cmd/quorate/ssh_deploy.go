@@ -46,10 +46,23 @@ func (c *sshDeployCmd) ready(ctx context.Context) (*deployment, []error) {
 	if c.Within <= 0 {
 		problems = append(problems, fmt.Errorf("within: %s: want a positive time", c.Within))
 	}
-	problems = append(problems, d.readBinary())
+	problems = append(problems, c.sizeFits(len(d.hosts)), d.readBinary())
 	problems = append(problems, d.ownPath()...)
 	problems = append(problems, d.releases()...)
 	return d, slices.DeleteFunc(problems, func(err error) bool { return err == nil })
+}
+
+// sizeFits says why these hosts alone could not become a cluster of --size.
+func (c *sshDeployCmd) sizeFits(hosts int) error {
+	switch size := c.Size.Voters(); {
+	case c.Peers != "" || hosts == 0:
+		return nil
+	case size < 1:
+		return fmt.Errorf("size: %s: want a number: a list of hosts tells none", c.Size)
+	case size > hosts:
+		return fmt.Errorf("size: %d, and --hosts are %d: name more, or give --size %d", size, hosts, hosts)
+	}
+	return nil
 }
 
 func (c *sshDeployCmd) Run(ctx context.Context, to streams) error {

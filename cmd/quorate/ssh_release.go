@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,8 +114,12 @@ func (d *deployment) releases() []error {
 	environment, err := environmentFile(d.cmd.Env, os.LookupEnv)
 	problems = append(problems, err)
 	told := map[string]bool{} // what is wrong with all hosts alike is said once
-	for _, h := range d.hosts {
-		r, errs := d.release(h, environment)
+	all, items := d.hosts, d.cmd.Files
+	if len(all) == 0 { // which is told: what else is wrong, a stand-in shows
+		all, items = []hosts.Host{{Name: "a", Address: "192.0.2.1"}}, slices.DeleteFunc(slices.Clone(items), func(item string) bool { return strings.Contains(item, "{") })
+	}
+	for _, h := range all {
+		r, errs := d.release(h, environment, items)
 		for _, err := range errs {
 			if err != nil && !told[err.Error()] {
 				told[err.Error()] = true
@@ -126,7 +131,7 @@ func (d *deployment) releases() []error {
 	return problems
 }
 
-func (d *deployment) release(h hosts.Host, environment []byte) (deploy.Release, []error) {
+func (d *deployment) release(h hosts.Host, environment []byte, items []string) (deploy.Release, []error) {
 	fill := placeholders(h)
 	c := d.cmd.Config
 	r := deploy.Release{Cluster: c.Cluster, DataDir: c.DataDir, Binary: d.binary.Sum, Environment: environment, Unit: []byte(d.unit())}
@@ -142,7 +147,7 @@ func (d *deployment) release(h hosts.Host, environment []byte) (deploy.Release, 
 	for _, word := range targetOf(c) {
 		r.Target = append(r.Target, fill.Replace(word))
 	}
-	r.Files, err = uploads(d.cmd.Files, fill)
+	r.Files, err = uploads(items, fill)
 	return r, append(problems, err)
 }
 

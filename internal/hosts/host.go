@@ -37,7 +37,7 @@ func Parse(items []string) ([]Host, error) {
 			problems = append(problems, fmt.Errorf("%q: %w", item, err))
 			continue
 		}
-		for _, key := range []string{"name " + h.Name, "host " + h.Dest} {
+		for _, key := range []string{"name " + h.Name, "SSH destination " + h.Dest, "address " + h.Address} {
 			if other, twice := seen[key]; twice {
 				problems = append(problems, fmt.Errorf("%q: %s is in %q too", item, key, other))
 			}

@@ -154,7 +154,7 @@ func TestParse(t *testing.T) {
 		"a=1.2.3.4:22":            `"a=1.2.3.4:22": host "1.2.3.4:22": want no port; 1.2.3.4:22`,
 		"a=10.0.0.1@-oProxy=x":    `"a=10.0.0.1@-oProxy=x": SSH destination "-oProxy=x": want a host name, an address or an alias`,
 		"a=-oProxyCommand=x":      `"a=-oProxyCommand=x": host "-oProxyCommand=x": want an IP address or a DNS name`,
-		"a=10.0.0.1,a=10.0.0.1,x": `"a=10.0.0.1": name a is in "a=10.0.0.1" too` + "\n" + `"a=10.0.0.1": host 10.0.0.1 is in "a=10.0.0.1" too` + "\n" + `"x": want NAME=ADDRESS or NAME=ADDRESS@SSH-DESTINATION`,
+		"a=10.0.0.1,a=10.0.0.1,x": `"a=10.0.0.1": name a is in "a=10.0.0.1" too` + "\n" + `"a=10.0.0.1": SSH destination 10.0.0.1 is in "a=10.0.0.1" too` + "\n" + `"a=10.0.0.1": address 10.0.0.1 is in "a=10.0.0.1" too` + "\n" + `"x": want NAME=ADDRESS or NAME=ADDRESS@SSH-DESTINATION`,
 		"":                        "not given: want a=10.0.0.1,b=10.0.0.2,c=10.0.0.3",
 	} {
 		var items []string
