@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/types"
 
 	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/chain"
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/replay"
@@ -128,6 +129,9 @@ func (c *restoreCmd) Run(ctx context.Context, to streams) error {
 	}
 	began := time.Now()
 	r, err := c.build(ctx, src, plans, progressTo(to.err))
+	if errors.Is(err, chain.ErrDamaged) {
+		return fmt.Errorf("%w\nnothing was made; --at index=N restores what is before the damage", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"internal/chain":           {"internal/cluster", "internal/store", "internal/seal"},
 	"internal/raftlog":         {},
 	"internal/ship":            {"internal/cluster", "internal/chain", "internal/raftlog", "internal/seal", "internal/store"},
-	"internal/replay":          {"internal/cluster", "internal/backup", "internal/chain"},
+	"internal/replay":          {"internal/cluster", "internal/backup", "internal/chain", "internal/seal"},
 	"internal/peers/entry":     {"internal/cluster"},
 	"internal/peers/static":    {"internal/cluster", "internal/peers/entry"},
 	"internal/peers/file":      {"internal/cluster", "internal/peers/entry"},

@@ -38,19 +38,24 @@ type Target struct {
 // not, nothing is left. A crash leaves a directory that has not been renamed,
 // which the caller clears before the next try.
 func Restore(ctx context.Context, st Store, b cluster.Backup, into Target) error {
-	return RestoreAll(ctx, st, b, nil, into)
+	return RestoreAll(ctx, st, b, Amendment{}, into)
+}
+
+// Amendment changes a database before its new members are put in.
+type Amendment struct {
+	Do   func(db string) error // on a closed file, which it need not sync; nil: nothing
+	Room int64                 // bytes by which the file may grow
 }
 
 // RestoreAll is Restore for several targets out of one download: all are built
-// or none is left. Amend, if it is not nil, may change the database before its
-// new members are put in: a closed file, which it need not sync.
-func RestoreAll(ctx context.Context, st Store, b cluster.Backup, amend func(db string) error, into ...Target) error {
-	err := room(into, b.Size+walRoom)
+// or none is left.
+func RestoreAll(ctx context.Context, st Store, b cluster.Backup, amend Amendment, into ...Target) error {
+	err := room(into, b.Size+amend.Room+walRoom)
 	if err == nil {
 		err = build(ctx, into, func(db string) error {
 			err := download(ctx, st, b, db, into[0].Progress)
-			if err == nil && amend != nil {
-				err = amend(db)
+			if err == nil && amend.Do != nil {
+				err = amend.Do(db)
 			}
 			return err
 		})

@@ -30,6 +30,10 @@ func Replays(etcd string) bool {
 // errPassed says that a snapshot is behind the cut after all.
 var errPassed = errors.New("the snapshot is behind the cut")
 
+// growth is how much a database may grow for each stored byte of the log, which
+// is compressed there: a guess for a first refusal.
+const growth = 6
+
 // Result is what was built.
 type Result struct {
 	Plan     Plan   `json:"plan"`
@@ -65,12 +69,12 @@ func (p Plan) build(ctx context.Context, src Source, say Progress, into []backup
 	if say != nil {
 		into[0].Progress = func(done int64) { say("snapshot", done, p.Base.Size) }
 	}
-	err := backup.RestoreAll(ctx, src.Store, p.Base, func(db string) error {
-		if p.Segments == 0 && !p.Cut.exact() {
-			return nil
-		}
-		return p.amend(ctx, src, db, say, &r)
-	}, into...)
+	var amend backup.Amendment
+	if p.Segments > 0 || p.Cut.exact() {
+		amend.Do = func(db string) error { return p.amend(ctx, src, db, say, &r) }
+		amend.Room = growth*p.Bytes + 64<<20
+	}
+	err := backup.RestoreAll(ctx, src.Store, p.Base, amend, into...)
 	return r, err
 }
 

@@ -135,6 +135,7 @@ func TestBuild(t *testing.T) {
 	t.Run("a time", func(t *testing.T) { arc.aTime(t) })
 	t.Run("bumped, for two", func(t *testing.T) { arc.bumped(t, l) })
 	t.Run("behind the end", func(t *testing.T) { arc.behindTheEnd(t, l) })
+	t.Run("a charter", func(t *testing.T) { arc.aCharter(t, l) })
 	t.Run("damage", func(t *testing.T) { arc.damage(t, l) })
 }
 
@@ -307,6 +308,33 @@ func (arc *archive) behindTheEnd(t *testing.T, l *load) {
 	}
 }
 
+// aCharter fixes an end that later segments do not move.
+func (arc *archive) aCharter(t *testing.T, l *load) {
+	end, why, err := Behind(t.Context(), arc.src, arc.base)
+	if err != nil || why != "" || end.Index != l.entries[len(l.entries)-1].GetIndex() || end.SHA256 == "" {
+		t.Errorf("the log ends at %+v, %q: %v", end, why, err)
+	}
+	half := arc.segments[len(arc.segments)/2]
+	_, at, err := arc.src.Log.Header(t.Context(), 1, 1, half.Number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for index, end := range map[uint64]cluster.LogEnd{half.Last: at, arc.base.Index: {}} {
+		p, err := Fixed(t.Context(), arc.src, arc.base, end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := newNode(t, "3", filepath.Join(t.TempDir(), "m"))
+		if r, err := Build(t.Context(), arc.src, []Plan{p}, nil, n.target(0)); err != nil || r.Index != index {
+			t.Errorf("built up to %d, want %d: %v", r.Index, index, err)
+		}
+	}
+	at.SHA256 = strings.Repeat("1", 64)
+	if _, err := Fixed(t.Context(), arc.src, arc.base, at); !errors.Is(err, chain.ErrDamaged) {
+		t.Errorf("another segment than the charter's: %v", err)
+	}
+}
+
 // damage comes last: it spoils the archive.
 func (arc *archive) damage(t *testing.T, l *load) {
 	dir := t.TempDir()
@@ -321,10 +349,12 @@ func (arc *archive) damage(t *testing.T, l *load) {
 		t.Fatal(err)
 	}
 	whole, err := Survey(t.Context(), arc.src, Cut{})
-	if err != nil || whole[0].Broken == "" || whole[0].Last.Number != victim.Number-1 {
-		t.Errorf("a damaged segment: %+v, %v", whole, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	whole[0].Last.Number, whole[0].Last.Index = victim.Number+1, l.entries[len(l.entries)-1].GetIndex() // as if it had been damaged since
+	if end, why, err := Behind(t.Context(), arc.src, arc.base); err != nil || why == "" || end.Number != victim.Number-1 || end.SHA256 == "" {
+		t.Errorf("the log ends at %+v, %q: %v", end, why, err)
+	}
 	if r, err := Build(t.Context(), arc.src, whole, nil, n.target(0)); !errors.Is(err, chain.ErrDamaged) {
 		t.Errorf("a damaged segment: %+v, %v", r, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/chain"
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/seal"
 )
 
 // Source is where a cluster's snapshots and its log are.
@@ -91,6 +92,11 @@ func Survey(ctx context.Context, src Source, cut Cut) ([]Plan, error) {
 	return plans, nil
 }
 
+// isBad says that a segment is to blame: nothing behind it counts.
+func isBad(err error) bool {
+	return errors.Is(err, chain.ErrDamaged) || errors.Is(err, seal.ErrUnsigned) || errors.Is(err, seal.ErrForged)
+}
+
 func cmpErr(first, second error) error {
 	if first != nil {
 		return first
@@ -143,13 +149,13 @@ func survey(ctx context.Context, src Source, cut Cut, b cluster.Backup, chains [
 // from is where the log goes on behind an index. Damage before it is no matter.
 func from(ctx context.Context, log chain.Reader, c chain.Chain, index uint64) (cluster.LogEnd, error) {
 	end, err := log.From(ctx, c, index)
-	if !errors.Is(err, chain.ErrDamaged) {
+	if !isBad(err) {
 		return end, err
 	}
 	for _, s := range c.Segments {
 		h, _, err := log.Header(ctx, c.Epoch, c.Number, s.Number)
 		switch {
-		case errors.Is(err, chain.ErrDamaged):
+		case isBad(err):
 		case err != nil:
 			return cluster.LogEnd{}, err
 		case h.Last > index && h.First > index+1:
@@ -167,7 +173,7 @@ func from(ctx context.Context, log chain.Reader, c chain.Chain, index uint64) (c
 func (p Plan) until(ctx context.Context, src Source, c chain.Chain) (Plan, error) {
 	c.Segments = slices.DeleteFunc(slices.Clone(c.Segments), func(s chain.Stored) bool { return s.Number <= p.From.Number })
 	last, err := p.last(ctx, src.Log, c)
-	if errors.Is(err, chain.ErrDamaged) {
+	if isBad(err) {
 		p, last, err = p.beforeDamage(ctx, src.Log, c)
 	}
 	if err != nil {
@@ -192,7 +198,10 @@ func (p Plan) until(ctx context.Context, src Source, c chain.Chain) (Plan, error
 // last finds it by reading few headers; the zero LogEnd is none.
 func (p Plan) last(ctx context.Context, log chain.Reader, c chain.Chain) (cluster.LogEnd, error) {
 	number := c.Last()
-	h, err := log.Find(ctx, c, p.Cut.within)
+	h, err := chain.Header{}, chain.ErrNone
+	if p.Cut != (Cut{}) {
+		h, err = log.Find(ctx, c, p.Cut.within)
+	}
 	switch {
 	case errors.Is(err, chain.ErrNone): // all of it
 	case err != nil:
@@ -215,7 +224,7 @@ func (p Plan) beforeDamage(ctx context.Context, log chain.Reader, c chain.Chain)
 	for _, s := range c.Segments {
 		h, end, err := log.Header(ctx, c.Epoch, c.Number, s.Number)
 		switch {
-		case errors.Is(err, chain.ErrDamaged):
+		case isBad(err):
 			p.Broken = err.Error()
 			return p, last, nil
 		case err != nil:

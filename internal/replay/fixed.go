@@ -1,0 +1,79 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/chain"
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// Behind is the end of the log that goes on from a snapshot, all of it read and
+// held against its hashes: what a charter may promise. The zero LogEnd is no log.
+// Why it does not go farther is told, if that is not its own end: damage, or
+// entries that only another etcd can apply.
+func Behind(ctx context.Context, src Source, b cluster.Backup) (end cluster.LogEnd, why string, err error) {
+	chains, err := chain.List(ctx, src.Log.Objects, b.Epoch)
+	if err != nil {
+		return cluster.LogEnd{}, "", err
+	}
+	p, err := survey(ctx, src, Cut{}, b, chains)
+	if err != nil || p.Segments == 0 {
+		return cluster.LogEnd{}, p.Broken, err
+	}
+	last, why, err := walked(ctx, src, p)
+	if err != nil || last == 0 {
+		return cluster.LogEnd{}, why, err
+	}
+	_, end, err = src.Log.Header(ctx, p.Last.Epoch, p.Last.Chain, last)
+	return end, why, err
+}
+
+// walked reads a plan's log and is the number of its last good segment; 0 is none.
+func walked(ctx context.Context, src Source, p Plan) (last uint64, why string, err error) {
+	for s, err := range src.Log.Walk(ctx, p.From, p.Last.Number) {
+		switch {
+		case isBad(err):
+			return last, err.Error(), nil
+		case err != nil:
+			return 0, "", err
+		case !Replays(s.Etcd):
+			return last, fmt.Sprintf("segment %d: %v: etcd %s", s.Number, ErrOtherMinor, s.Etcd), nil
+		}
+		last = s.Number
+	}
+	return last, p.Broken, nil
+}
+
+// Fixed plans what a charter says: a snapshot, and the log up to an end, so that
+// all founders restore the same. The zero end is the snapshot alone.
+func Fixed(ctx context.Context, src Source, b cluster.Backup, end cluster.LogEnd) (Plan, error) {
+	p := Plan{Base: b, Etcd: b.Etcd}
+	if end == (cluster.LogEnd{}) {
+		return p, nil
+	}
+	chains, err := chain.List(ctx, src.Log.Objects, end.Epoch)
+	if err != nil {
+		return Plan{}, err
+	}
+	i := slices.IndexFunc(chains, func(c chain.Chain) bool { return c.Number == end.Chain })
+	if i < 0 {
+		return Plan{}, fmt.Errorf("chain %d of epoch %d: %w: it is gone", end.Chain, end.Epoch, backup.ErrDamaged)
+	}
+	if p.From, err = from(ctx, src.Log, chains[i], b.Index); err != nil {
+		return Plan{}, fmt.Errorf("finding the log behind %s: %w", b.Key, err)
+	}
+	for _, s := range chains[i].Segments {
+		if s.Number > p.From.Number && s.Number <= end.Number {
+			p.Segments++
+			p.Bytes += s.Size
+		}
+	}
+	_, p.Last, err = src.Log.Header(ctx, end.Epoch, end.Chain, end.Number)
+	if err == nil && p.Last.SHA256 != end.SHA256 {
+		err = fmt.Errorf("segment %d: %w: it is another one than the charter names", end.Number, chain.ErrDamaged)
+	}
+	return p, err
+}
