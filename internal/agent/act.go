@@ -210,26 +210,6 @@ func (a *Agent) stopEtcd(ctx context.Context) error {
 	return err
 }
 
-// restoreSeed builds the staged directory from the charter's backup.
-func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
-	err := a.stage(c, func(t backup.Target) error {
-		b, err := backup.Seeded(ctx, a.vault(), c.Seed)
-		if err != nil {
-			return err
-		}
-		a.log.Info("restoring the seed", "backup", b.Key, "bytes", b.Size, "revision", b.Revision)
-		t.Progress = a.progress("restoring the seed", b.Size)
-		return backup.Restore(ctx, a.vault(), b, t)
-	})
-	switch {
-	case errors.Is(err, backup.ErrDamaged): // a store that fails proves nothing about the backup
-		a.noteSeed(seedFailures{c.Epoch, a.seedFails.of(c.Epoch) + 1})
-	case err == nil:
-		a.noteSeed(seedFailures{c.Epoch, 0})
-	}
-	return err
-}
-
 // seedFromSurvivor builds the staged directory from our own data, WAL included.
 func (a *Agent) seedFromSurvivor(ctx context.Context, c cluster.Charter) error {
 	return a.stage(c, func(t backup.Target) error {
@@ -274,16 +254,4 @@ func (a *Agent) installSeed(s plan.InstallSeed) error {
 		}
 	}
 	return durable.Rename(stagedDir(a.opt.DataDir, s.Epoch), dir)
-}
-
-// progress logs how far a long step has come, every few seconds.
-func (a *Agent) progress(what string, total int64) func(int64) {
-	last := time.Now()
-	return func(done int64) {
-		if time.Since(last) < 3*time.Second {
-			return
-		}
-		last = time.Now()
-		a.log.Info(what, "done_bytes", done, "total_bytes", total)
-	}
 }

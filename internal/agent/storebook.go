@@ -299,6 +299,9 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	for _, p := range problems {
 		b.a.log.Warn("a backup is no good", "key", p.Key, "error", p.Err)
 	}
+	if err == nil && found && b.soughtFor == "" { // an operator's choice is restored as it is
+		best.Log, err = b.a.logBehind(ctx, best)
+	}
 	f := cluster.Unknown[cluster.Backup]()
 	switch {
 	case err == nil && found:

@@ -78,6 +78,7 @@ func decodeManifest(data []byte, keys *seal.Sealer) (cluster.Backup, error) {
 	if err := trusted(keys.Verify(append([]byte(manifestKind), body...), end.Signature)); err != nil {
 		return cluster.Backup{}, err
 	}
+	b.Log = cluster.LogEnd{} // no manifest says so
 	return b, nil
 }
 

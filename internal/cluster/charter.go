@@ -25,6 +25,9 @@ type Seed struct {
 	// Backup is the key of the snapshot's manifest (SeedBackup).
 	Backup string `json:"backup,omitempty"`
 	SHA256 string `json:"sha256,omitempty"` // of the uncompressed database, hexadecimal
+	// Log is where the log that every founder applies to the snapshot ends; zero
+	// is the snapshot alone (SeedBackup).
+	Log LogEnd `json:"log,omitzero"`
 	// Survivor is the name of the founder whose data is the seed, and Term and
 	// Index its last raft entry (SeedSurvivor); the backup's, where it was chosen
 	// over a survivor's data.

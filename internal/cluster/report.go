@@ -128,4 +128,8 @@ type Backup struct {
 	Signer      string    `json:"signer,omitempty"`     // of the manifest: the key's short name, for people
 	By          string    `json:"by"`
 	At          time.Time `json:"at"`
+	// Log is the end of the raft log that goes on from it in the store, all of it
+	// read and verified; zero when that was not asked, or there is none. It is in no
+	// manifest.
+	Log LogEnd `json:"log,omitzero"`
 }

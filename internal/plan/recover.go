@@ -201,7 +201,7 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 	case b.Known() && b.Value().Key == c.Seed.Backup && !v.Known() && seedFailed(o):
 		return cluster.Seed{}, refuse("the newest backup has been tried and cannot be restored: use `quorate recover`", b.Value().Key), false
 	case b.Known():
-		return cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Value().Key, SHA256: b.Value().SHA256, Bump: revisionBump}, Decision{}, true
+		return cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Value().Key, SHA256: b.Value().SHA256, Log: b.Value().Log, Bump: revisionBump}, Decision{}, true
 	case o.Ledger.Ready.Absent() && c.Seed.Kind == cluster.SeedEmpty && o.Settings.HasStore:
 		return cluster.Seed{Kind: cluster.SeedEmpty}, Decision{}, true
 	case v.Value().Empty:

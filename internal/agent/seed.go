@@ -1,0 +1,83 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/chain"
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/replay"
+)
+
+// archive is where our snapshots and our log are.
+func (a *Agent) archive() (replay.Source, error) {
+	codec, err := chain.NewCodec(a.parts.Seal)
+	name := a.opt.Settings.Cluster
+	return replay.Source{Store: a.vault(), Cluster: name, Log: chain.Reader{Objects: a.parts.Store, Codec: codec, Cluster: name}}, err
+}
+
+// logBehind is the end of the log that a charter may promise behind a snapshot.
+func (a *Agent) logBehind(ctx context.Context, b cluster.Backup) (cluster.LogEnd, error) {
+	src, err := a.archive()
+	if err != nil {
+		return cluster.LogEnd{}, err
+	}
+	end, why, err := replay.Behind(ctx, src, b)
+	if why != "" {
+		a.log.Warn("the log in the store cannot be restored to its end", "backup", b.Key, "index", max(end.Index, b.Index), "why", why)
+	}
+	return end, err
+}
+
+// blame are the faults of what is stored: a store or a disk that fails proves
+// nothing about the seed.
+var blame = []error{backup.ErrDamaged, chain.ErrDamaged, chain.ErrGap, replay.ErrGap, replay.ErrDiverged, replay.ErrOtherMinor}
+
+// restoreSeed builds the staged directory from what the charter names: a
+// snapshot, and the log up to an end that is the same for every founder.
+func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
+	err := a.stage(c, func(t backup.Target) error {
+		b, err := backup.Seeded(ctx, a.vault(), c.Seed)
+		if err != nil {
+			return err
+		}
+		src, err := a.archive()
+		if err != nil {
+			return err
+		}
+		p, err := replay.Fixed(ctx, src, b, c.Seed.Log)
+		if err != nil {
+			return err
+		}
+		a.log.Info("restoring the seed", "backup", b.Key, "bytes", b.Size, "revision", b.Revision, "segments", p.Segments, "index", max(p.Last.Index, b.Index))
+		r, err := replay.Build(ctx, src, []replay.Plan{p}, a.restoring(), t)
+		if r.Entries > 0 {
+			a.log.Info("the log was applied", "entries", r.Entries, "index", r.Index, "revision", r.Revision)
+			debug.FreeOSMemory() // the etcd that comes next has use for it
+		}
+		return err
+	})
+	switch {
+	case slices.ContainsFunc(blame, func(fault error) bool { return errors.Is(err, fault) }):
+		a.noteSeed(seedFailures{c.Epoch, a.seedFails.of(c.Epoch) + 1})
+	case err == nil:
+		a.noteSeed(seedFailures{c.Epoch, 0})
+	}
+	return err
+}
+
+// restoring logs how far a restore is, every few seconds.
+func (a *Agent) restoring() replay.Progress {
+	last := time.Now()
+	return func(what string, done, total int64) {
+		if time.Since(last) < 3*time.Second {
+			return
+		}
+		last = time.Now()
+		a.log.Info("restoring the seed", "part", what, "done", done, "total", total)
+	}
+}
