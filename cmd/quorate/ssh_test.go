@@ -87,7 +87,7 @@ func TestSSHDeploy(t *testing.T) {
 	}
 	r.wantValue(r.client("c"), "kept", "1")
 
-	out, code := r.interrupted("restarting: another binary", r.deploying(abc)...)
+	out, code := r.interrupted(": started", r.deploying(abc)...)
 	r.says(out, "rolling back to release", "as it was", "quorate: interrupted")
 	if code != 1 {
 		t.Errorf("exit code %d", code)
@@ -239,7 +239,7 @@ func TestSSHUndone(t *testing.T) {
 		h.pristine()
 	}
 
-	c.sh("printf '#!/bin/sh\\nsleep 60\\n' >/usr/sbin/useradd") // an interrupt finds it at work
+	c.sh("printf '#!/bin/sh\\nsleep 3\\n' >/usr/sbin/useradd") // an interrupt finds it at work
 	out, code := r.interrupted("installed release", r.deploying(abc)...)
 	r.says(out, "interrupted", "undone: nothing of ours is there")
 	if code != 1 {

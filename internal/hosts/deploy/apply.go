@@ -123,6 +123,9 @@ func (f *Fleet) spare(ctx context.Context, n *Node) error {
 
 // change switches the host to its new release.
 func (f *Fleet) change(ctx context.Context, n *Node) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	n.turned = true
 	if _, err := n.script(ctx, "switch", "", [2]string{"ID", n.Release.Manifest().ID()}); err != nil {
 		return fmt.Errorf("switching: %w", err)
@@ -142,6 +145,9 @@ func (f *Fleet) restart(ctx context.Context, n *Node) error {
 
 // begin starts the service, anew if it runs.
 func (f *Fleet) begin(ctx context.Context, n *Node) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	n.began = true
 	if err := n.service(ctx, "restart"); err != nil {
 		return fmt.Errorf("starting: %w", err)
@@ -150,8 +156,12 @@ func (f *Fleet) begin(ctx context.Context, n *Node) error {
 	return nil
 }
 
+// service tells systemd. Like a script, it is not broken off.
 func (n *Node) service(ctx context.Context, verb string) error {
-	ctx, cancel := context.WithTimeout(ctx, scriptLimit)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := undoing(ctx)
 	defer cancel()
 	return n.exec(ctx, nil, nil, "systemctl", verb, "quorate.service")
 }

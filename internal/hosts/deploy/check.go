@@ -153,7 +153,8 @@ func (f *Fleet) Unstage(ctx context.Context) error {
 	})
 }
 
-// undoing is a context for undoing: it goes on when the user wants no more.
+// undoing is a context for what must come to its end: it goes on when the user
+// wants no more.
 func undoing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), scriptLimit)
 }

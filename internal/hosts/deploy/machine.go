@@ -56,8 +56,15 @@ const scriptLimit = 5 * time.Minute
 
 // script runs a script of ours as root. It travels through standard input, so
 // nothing of it is in an argument; its function main runs only when all of it
-// has arrived. Variables are quoted.
+// has arrived. Variables are quoted. One that changes something is not broken
+// off: on the host it would go on, beside what undoes it.
 func (n *Node) script(ctx context.Context, name, before string, variables ...[2]string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if name != "look" {
+		ctx = context.WithoutCancel(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, scriptLimit)
 	defer cancel()
 	body, err := scripts.ReadFile("script/" + name + ".sh")

@@ -2,6 +2,6 @@
 # nothing else is in them.
 set -eu
 main() {
-  rm -f "/opt/quorate/bin/$BINARY"
+  rm -f "/opt/quorate/bin/$BINARY" /opt/quorate/bin/.part.*
   rmdir /opt/quorate/bin /opt/quorate 2>/dev/null || true
 }
