@@ -152,7 +152,7 @@ func (c *dnsSyncCmd) clean(ctx context.Context, out io.Writer) error {
 	if len(todo.Changes) == 0 {
 		return nil
 	}
-	if !c.Yes && !confirm(out, fmt.Sprintf("Take these records of cluster %s out for good?", c.Cluster)) {
+	if !c.Yes && !agreed(ctx, out, fmt.Sprintf("Take these records of cluster %s out for good?", c.Cluster)) {
 		return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
 	}
 	r, err := p.Reconcile(ctx, w)

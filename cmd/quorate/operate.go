@@ -91,9 +91,6 @@ func (c *leaveCmd) Run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// confirm asks on the terminal; without one the answer is no.
-func confirm(out io.Writer, question string) bool { return agreed(context.Background(), out, question) }
-
 func operator() string {
 	name := "operator"
 	if u, err := user.Current(); err == nil {

@@ -76,31 +76,16 @@ func (c *explainCmd) print(ctx context.Context, w *wiring, to streams) error {
 }
 
 func (c *explainCmd) node(w *wiring) *printed.Node {
-	size := w.options.Settings.Size
-	if w.options.Settings.AutoSize {
-		size = c.sourceSize(w)
-	}
 	self := cluster.Peer{Name: w.cfg.Name, Host: w.cfg.Host, PeerPort: w.cfg.PeerPort}
 	return &printed.Node{
 		Asked: plan.Print{Name: w.cfg.Name, PeerURL: self.PeerURL(w.parts.Secure.Peer), Scheme: w.parts.Secure.Peer, Join: w.cfg.Join,
-			Size: size, Register: c.Register, AsVoter: c.AsVoter, First: c.FirstStart, Token: tokenOf(w.cfg.Cluster, w.cfg.Peers)},
-		EtcdDir: w.cfg.EtcdDataDir, Dir: w.cfg.DataDir, Scheme: w.parts.Secure.Client, Look: c.Look,
+			Size: w.options.Settings.Size, Register: c.Register, AsVoter: c.AsVoter, First: c.FirstStart, Token: tokenOf(w.cfg.Cluster, w.cfg.Peers)},
+		AutoSize: w.options.Settings.AutoSize,
+		EtcdDir:  w.cfg.EtcdDataDir, Dir: w.cfg.DataDir, Scheme: w.parts.Secure.Client, Look: c.Look,
 		Open:   func() (printed.Source, error) { return peers.Open(w.cfg.Peers, w.cfg.Ports()) },
 		Dial:   w.parts.Dial,
 		AtPeer: w.parts.AtPeer,
 	}
-}
-
-// sourceSize is what --size auto means; a source that does not answer leaves
-// the size open, and nothing is decided without the source.
-func (c *explainCmd) sourceSize(w *wiring) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	view, err := w.parts.Source.View(ctx)
-	if err != nil {
-		return 0
-	}
-	return view.Size
 }
 
 // tokenOf is the --initial-cluster-token of founders: the same on each, of other

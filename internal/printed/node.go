@@ -48,14 +48,17 @@ type Syncer interface {
 type Node struct {
 	// Asked is what does not change between looks: identity, strategy, size,
 	// leave to register, token.
-	Asked   plan.Print
-	EtcdDir string // etcd's data directory
-	Dir     string // quorate's directory; the mark is there where the source keeps none
-	Open    func() (Source, error)
-	Dial    func(endpoint string) *etcd.Client
-	AtPeer  func(ctx context.Context, peerURL string) (etcd.PeerPort, error)
-	Scheme  string        // of client URLs
-	Look    time.Duration // how long a member must be silent to count as dead
+	Asked plan.Print
+	// AutoSize takes the size from each look at the source: without an answer of
+	// the source nothing is decided that a size matters to.
+	AutoSize bool
+	EtcdDir  string // etcd's data directory
+	Dir      string // quorate's directory; the mark is there where the source keeps none
+	Open     func() (Source, error)
+	Dial     func(endpoint string) *etcd.Client
+	AtPeer   func(ctx context.Context, peerURL string) (etcd.PeerPort, error)
+	Scheme   string        // of client URLs
+	Look     time.Duration // how long a member must be silent to count as dead
 }
 
 // times between rounds: etcd refuses to add an address again in the second in

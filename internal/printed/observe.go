@@ -32,6 +32,9 @@ func (n *Node) observe(ctx context.Context, source Source) (plan.Print, error) {
 		view = cluster.View{}
 	} else {
 		o.View = cluster.Known(view)
+		if n.AutoSize {
+			o.Size = view.Size
+		}
 	}
 	if o.Disk.State == cluster.DiskEmpty {
 		if o.Mark, err = n.readMark(asked, source); err != nil {
