@@ -42,19 +42,23 @@ type Standing struct {
 	Leads bool
 }
 
-// Decide plans the way from what stands to what is wanted. Running agents come
-// first, so that they know of new hosts before these start: a change that needs
-// no restart everywhere at once, restarts one by one. Then all that does not run
-// starts at once.
+// Decide plans the way from what stands to what is wanted. Where nothing runs,
+// all starts at once. Else a change that needs no restart is made everywhere at
+// once; what was stopped starts, since the others can be spared only beside it;
+// those restart one by one; and new hosts start at once in the end, when all
+// others know of them.
 func Decide(all []Standing) Plan {
-	var switches, starts Turn
+	var switches, stopped, fresh Turn
 	var restarts, last []Turn
+	runs := slices.ContainsFunc(all, func(s Standing) bool { return s.Facts.Active })
 	for _, s := range all {
 		a, due := s.action()
 		switch {
 		case !due:
+		case a.Kind == Start && runs && s.Facts.Release.None():
+			fresh = append(fresh, a)
 		case a.Kind == Start:
-			starts = append(starts, a)
+			stopped = append(stopped, a)
 		case a.Kind == Switch:
 			switches = append(switches, a)
 		case s.Leads:
@@ -63,10 +67,10 @@ func Decide(all []Standing) Plan {
 			restarts = append(restarts, Turn{a})
 		}
 	}
-	plan := Plan{switches}
+	plan := Plan{switches, stopped}
 	plan = append(plan, restarts...)
 	plan = append(plan, last...)
-	plan = append(plan, starts)
+	plan = append(plan, fresh)
 	return slices.DeleteFunc(plan, func(t Turn) bool { return len(t) == 0 })
 }
 

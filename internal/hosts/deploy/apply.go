@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/hosts"
 )
 
@@ -86,14 +87,15 @@ func (f *Fleet) turn(ctx context.Context, t hosts.Turn) error {
 		return each(ctx, nodes, f.change)
 	case hosts.Restart:
 		n := nodes[0]
-		if err := f.spare(ctx, n); err != nil {
+		before, err := f.spare(ctx, n)
+		if err != nil {
 			return err
 		}
 		f.Say(n.Name, "restarting: "+t[0].Why)
 		if err := f.restart(ctx, n); err != nil {
 			return err
 		}
-		return f.follow(ctx, nodes, f.backAgain(n))
+		return f.follow(ctx, nodes, f.backAgain(n, before.Healthy))
 	}
 	if err := each(ctx, nodes, f.change); err != nil {
 		return err
@@ -104,11 +106,11 @@ func (f *Fleet) turn(ctx context.Context, t hosts.Turn) error {
 	return f.follow(ctx, nodes, f.complete(nodes))
 }
 
-// spare waits until the cluster can do without the host's etcd for a moment.
-func (f *Fleet) spare(ctx context.Context, n *Node) error {
-	return f.until(ctx, "before restarting "+n.Name, func(ctx context.Context) (bool, string, error) {
-		s, err := best(ctx, f.runs())
-		if err != nil {
+// spare waits until the cluster can do without the host's etcd for a moment,
+// and is the cluster as it is then.
+func (f *Fleet) spare(ctx context.Context, n *Node) (s control.Status, err error) {
+	err = f.until(ctx, "before restarting "+n.Name, func(ctx context.Context) (bool, string, error) {
+		if s, err = best(ctx, f.runs()); err != nil {
 			return false, err.Error(), nil
 		}
 		if me, ok := nodeIn(s, n.Name); ok && !votes(me) {
@@ -119,6 +121,7 @@ func (f *Fleet) spare(ctx context.Context, n *Node) error {
 		}
 		return true, "", nil
 	})
+	return s, err
 }
 
 // change switches the host to its new release.

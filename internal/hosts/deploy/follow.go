@@ -76,8 +76,9 @@ func (n *Node) lives(ctx context.Context) error {
 	return errors.New("its service ends again and again")
 }
 
-// complete is content when these nodes' agents answer, all voters are healthy,
-// and as many of the hosts vote as are wanted.
+// complete is content when these nodes' agents answer, as many of the hosts vote
+// as are wanted, and the cluster is healthy. Of a cluster that ran before, these
+// nodes' health is enough: others may have been down all along.
 func (f *Fleet) complete(nodes []*Node) wish {
 	board := f.board()
 	return func(ctx context.Context) (bool, string) {
@@ -87,8 +88,10 @@ func (f *Fleet) complete(nodes []*Node) wish {
 		}
 		board(s)
 		var waiting []string
+		allVote := len(f.runs()) > 0
 		for _, n := range nodes {
 			me, ok := nodeIn(s, n.Name)
+			allVote = allVote && votes(me) && me.Health == "healthy"
 			if !ok || me.Agent == "" || s.Voters < f.wanted() && !votes(me) {
 				waiting = append(waiting, n.Name)
 			}
@@ -96,6 +99,8 @@ func (f *Fleet) complete(nodes []*Node) wish {
 		switch {
 		case len(waiting) > 0:
 			return false, fmt.Sprintf("%d of %d vote; waiting for %s", s.Healthy, f.wanted(), strings.Join(waiting, ", "))
+		case s.State == control.Degraded && allVote:
+			f.Say("", "degraded: "+s.Reason)
 		case s.State != control.Healthy:
 			return false, string(s.State) + ": " + s.Reason
 		}
@@ -112,8 +117,8 @@ func (f *Fleet) wanted() int {
 }
 
 // backAgain is content when the node's own, new agent answers, its member is
-// what it was, and the cluster is healthy.
-func (f *Fleet) backAgain(n *Node) wish {
+// healthy, and the cluster too, or at least as many of its voters as before.
+func (f *Fleet) backAgain(n *Node, before int) wish {
 	return func(ctx context.Context) (bool, string) {
 		s, err := n.status(ctx)
 		if err != nil {
@@ -127,7 +132,7 @@ func (f *Fleet) backAgain(n *Node) wish {
 			return false, n.Name + ": " + me.Role + ", " + me.Health
 		case s.State == control.NoQuorum:
 			return false, n.Name + " sees no quorum: " + s.Reason
-		case me.Role == "learner", s.State != control.Healthy:
+		case me.Role == "learner", s.State != control.Healthy && s.Healthy < before:
 			return false, n.Name + ": " + me.Role + "; cluster " + string(s.State) + ": " + s.Reason
 		}
 		f.Say(n.Name, me.Role+", healthy")

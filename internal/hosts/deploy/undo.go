@@ -22,13 +22,13 @@ func (f *Fleet) undo(ctx context.Context, nodes []*Node) error {
 	})
 }
 
-// born are the fresh hosts that a cluster counts on by now: taking those away
+// born are the started hosts that a cluster counts on by now: taking those away
 // would be no undoing.
 func (f *Fleet) born(ctx context.Context, nodes []*Node) map[string]bool {
 	out := map[string]bool{}
 	var begun []*Node
 	for _, n := range nodes {
-		if n.began && n.looked.Facts.Release.None() {
+		if n.began && !n.looked.Facts.Active {
 			begun = append(begun, n)
 		}
 	}
@@ -40,7 +40,7 @@ func (f *Fleet) born(ctx context.Context, nodes []*Node) map[string]bool {
 		return out // no agent that answers has a cluster
 	}
 	for _, n := range begun {
-		if me, ok := nodeIn(s, n.Name); ok && isMember(me) {
+		if me, ok := nodeIn(s, n.Name); ok && isMember(me) && (n.looked.Facts.Release.None() || me.Health == "healthy") {
 			out[n.Name] = true
 			f.Say(n.Name, "stays: its member is in the cluster; run deploy again, or destroy")
 		}
@@ -82,7 +82,7 @@ func (f *Fleet) back(ctx context.Context, n *Node) error {
 	case before.Active:
 		f.Say(n.Name, "rolling back to release "+before.ReleaseID)
 		if err = n.service(ctx, "restart"); err == nil {
-			err = f.follow(ctx, []*Node{n}, f.backAgain(n))
+			err = f.follow(ctx, []*Node{n}, f.backAgain(n, 0))
 		}
 	default:
 		err = n.service(ctx, "stop")
