@@ -285,3 +285,27 @@ func TestSSHLostHost(t *testing.T) {
 	}
 	a.pristine()
 }
+
+// TestSSHStopped: a stopped member comes back before any other is restarted:
+// there is no quorum to spare without it.
+func TestSSHStopped(t *testing.T) {
+	t.Parallel()
+	r := newSSHRig(t)
+	_, b, _ := r.trio()
+	r.q(0, r.deploying(abc, "--accept-new")...)
+	b.sh("systemctl stop quorate.service")
+	out := r.q(0, r.deploying(abc, "--log-level", "debug")...)
+	r.says(out, "turn 1  b: start (its service does not run)", "turn 2", "turn 3", "restart (another config)", "voters 3/3 healthy")
+	r.voters(30*time.Second, abc...)
+
+	// Beside a stopped member that stays stopped, none is restarted.
+	b.sh("systemctl stop quorate.service; touch /run/fake/refuses")
+	before := r.hosts["a"].etcds() + r.hosts["c"].etcds()
+	out = r.q(1, r.deploying(abc, "--log-level", "info")...)
+	r.says(out, "b: starting: Job for quorate.service failed.", "b: as it was")
+	out = r.q(1, r.deploying([]string{"a", "c"}, "--size", "2", "--within", "3s")...)
+	r.says(out, "no-go: b: in the cluster, and not among --hosts")
+	if after := r.hosts["a"].etcds() + r.hosts["c"].etcds(); after != before {
+		t.Errorf("the etcds were %s, are %s", before, after)
+	}
+}
