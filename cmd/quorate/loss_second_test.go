@@ -8,6 +8,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quorate/quorate/internal/cluster"
 )
 
 // stored is what a restore of everything would be made of.
@@ -108,4 +110,26 @@ func TestTotalLossOfASecond(t *testing.T) {
 		t.Errorf("%d of %d writes that were acknowledged more than a second before are lost", lost, len(w.at))
 	}
 	t.Logf("%d writes, %d of the last second lost, restored after %s", len(w.at), late, took.Round(time.Millisecond))
+}
+
+// TestLogOutrunsSurvivor: the only disk that is left was down while more was
+// written. The log in the store goes farther, so it wins over the survivor's.
+func TestLogOutrunsSurvivor(t *testing.T) {
+	t.Parallel()
+	r, a, b, c := formed(t)
+	client := r.client("a", "b")
+	r.backup(a)
+	r.put(client, "before", "1")
+	c.crash()
+	r.put(client, "after", "2")
+	r.awaitShipped(client)
+	wipeAll(a, b)
+	startAll(a, b, c)
+	r.voters(90*time.Second, "a", "b", "c")
+	charter := r.inEpoch(2, "a", "b", "c")
+	if charter.Seed.Kind != cluster.SeedBackup || charter.Seed.Over != "c" || charter.Seed.Log.Index == 0 || charter.Seed.Index != charter.Seed.Log.Index {
+		t.Errorf("seed %+v", charter.Seed)
+	}
+	r.wantValue(r.client("a", "b", "c"), "before", "1")
+	r.wantValue(r.client("a", "b", "c"), "after", "2")
 }

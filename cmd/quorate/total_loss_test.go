@@ -72,6 +72,8 @@ func TestTotalLoss(t *testing.T) {
 	// Quorate itself goes on with authentication enabled.
 	r.voters(20*time.Second, "a", "b", "c")
 	good := r.backup(a)
+	r.put(root, "first", "of the chain that begins on it")
+	r.awaitShipped(root)
 	r.put(root, "later", "only in the damaged backup, and in the log")
 	damaged := r.backup(b)
 	if damaged.Revision <= good.Revision {

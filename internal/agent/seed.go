@@ -10,7 +10,9 @@ import (
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/chain"
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/replay"
+	"github.com/quorate/quorate/internal/seal"
 )
 
 // archive is where our snapshots and our log are.
@@ -31,6 +33,20 @@ func (a *Agent) logBehind(ctx context.Context, b cluster.Backup) (cluster.LogEnd
 		a.log.Warn("the log in the store cannot be restored to its end", "backup", b.Key, "index", max(end.Index, b.Index), "why", why)
 	}
 	return end, err
+}
+
+// logMayOutrun says that the log in the store may hold what the log of this disk
+// lacks. One whose end is damaged may: only reading it tells.
+func (a *Agent) logMayOutrun(ctx context.Context, d cluster.Disk) (bool, error) {
+	src, err := a.archive()
+	if err != nil {
+		return false, err
+	}
+	end, err := src.Log.End(ctx, d.Epoch())
+	if errors.Is(err, chain.ErrDamaged) || errors.Is(err, seal.ErrUnsigned) || errors.Is(err, seal.ErrForged) {
+		return true, nil
+	}
+	return plan.MayOutrun(cluster.Backup{Epoch: end.Epoch, Log: end}, d), err
 }
 
 // blame are the faults of what is stored: a store or a disk that fails proves

@@ -299,9 +299,6 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	for _, p := range problems {
 		b.a.log.Warn("a backup is no good", "key", p.Key, "error", p.Err)
 	}
-	if err == nil && found && b.soughtFor == "" { // an operator's choice is restored as it is
-		best.Log, err = b.a.logBehind(ctx, best)
-	}
 	f := cluster.Unknown[cluster.Backup]()
 	switch {
 	case err == nil && found:
@@ -315,15 +312,19 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	return err
 }
 
-// bestBackup is the one that an operator has named, if it is good, else the
-// newest that is; or the newest of all, unread, if it holds nothing that this
+// bestBackup is the one that an operator has named, if it is good, as it is; else
+// the newest that is good, with the log behind it; or the newest of all, unread, if it holds nothing that this
 // disk's log lacks.
 func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Backup, bool, []backup.Problem, error) {
 	if b.soughtFor == "" {
 		if newest, outdone, err := b.outdone(ctx, d); err != nil || outdone {
 			return newest, newest.Key != "", nil, err
 		}
-		return backup.Best(ctx, b.a.vault(), b.a.opt.Settings.Cluster)
+		best, found, problems, err := backup.Best(ctx, b.a.vault(), b.a.opt.Settings.Cluster)
+		if err == nil && found {
+			best.Log, err = b.a.logBehind(ctx, best)
+		}
+		return best, found, problems, err
 	}
 	named, err := backup.Read(ctx, b.a.vault(), b.soughtFor)
 	if err == nil {
@@ -335,7 +336,7 @@ func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Bac
 	return named, err == nil, nil, err
 }
 
-// outdone says that no backup can hold what the log of this disk lacks.
+// outdone says that no backup, and no log behind one, can hold what the log of this disk lacks.
 func (b *storeBook) outdone(ctx context.Context, d cluster.Disk) (newest cluster.Backup, yes bool, err error) {
 	if d.State != cluster.DiskData {
 		return cluster.Backup{}, false, nil
@@ -348,7 +349,11 @@ func (b *storeBook) outdone(ctx context.Context, d cluster.Disk) (newest cluster
 	if len(all) > 0 {
 		newest = all[0]
 	}
-	return newest, !slices.ContainsFunc(all, func(x cluster.Backup) bool { return plan.MayOutrun(x, d) }), nil
+	if slices.ContainsFunc(all, func(x cluster.Backup) bool { return plan.MayOutrun(x, d) }) {
+		return newest, false, nil
+	}
+	longer, err := b.a.logMayOutrun(ctx, d)
+	return newest, !longer, err
 }
 
 // setCatalog notes the store's backups, newest first.

@@ -16,9 +16,8 @@ const (
 )
 
 // stored is the longest history of the epoch in force that the store can give
-// back, and whether the survivor's log lacks some of it. Today that is a full
-// snapshot; when a charter can seed from a chain of log segments too, the
-// chain's end (cluster.LogEnd) competes here, and nowhere else.
+// back, a full snapshot and the log behind it, and whether the survivor's log
+// lacks some of it.
 func stored(o Observation, survivor cluster.Disk) (cluster.Backup, holding) {
 	b := o.Ledger.Backup.Value()
 	if b.Epoch != o.epoch() { // nor is there one
@@ -39,14 +38,28 @@ func stored(o Observation, survivor cluster.Disk) (cluster.Backup, holding) {
 // reaches farther may have a tail that nobody has committed, in place of what
 // the backup holds; or the backup was made in the moment of an election, and its
 // tail is committed. The numbers do not tell.
+//
+// With the log behind it a backup ends with a committed entry whose own term is
+// known: a survivor whose log ends in an older term lacks that entry, and has
+// nothing behind it that anybody has committed.
 func compareStored(b cluster.Backup, d cluster.Disk) holding {
+	term, index, logged := reach(b)
 	switch {
-	case b.Index > d.Index || b.Index == d.Index && b.Term > d.Term:
+	case index > d.Index || index == d.Index && term > d.Term, logged && term > d.Term:
 		return storedMore
-	case b.Term > d.Term:
+	case term > d.Term:
 		return storedOther
 	}
 	return storedLess
+}
+
+// reach is the last committed entry that a backup surely gives back. Logged says
+// that the term is the entry's own.
+func reach(b cluster.Backup) (term, index uint64, logged bool) {
+	if b.Log.Index > b.Index {
+		return b.Log.Term, b.Log.Index, true
+	}
+	return b.Term, b.Index, false
 }
 
 // MayOutrun says that a backup may hold what the log of this disk lacks: then it is
@@ -64,8 +77,9 @@ func longerHistory(o Observation) (seed cluster.Seed, reason string, d Decision,
 	log := cluster.Seed{Kind: cluster.SeedSurvivor, Survivor: o.Self.Name, Member: o.Disk.MemberID,
 		Term: o.Disk.Term, Index: o.Disk.Index, Bump: revisionBump}
 	b, holds := stored(o, o.Disk)
-	backup := cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Key, SHA256: b.SHA256, Over: o.Self.Name,
-		Term: b.Term, Index: b.Index, Bump: revisionBump}
+	term, index, _ := reach(b)
+	backup := cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Key, SHA256: b.SHA256, Log: b.Log, Over: o.Self.Name,
+		Term: term, Index: index, Bump: revisionBump}
 	v := o.Ledger.Verdict
 	switch {
 	case o.Ledger.Backup.Unknown() && o.Settings.HasStore && !v.Value().Empty:
@@ -82,10 +96,11 @@ func longerHistory(o Observation) (seed cluster.Seed, reason string, d Decision,
 // the charter and in the journal.
 func positions(o Observation) string {
 	b, _ := stored(o, o.Disk)
+	term, index, _ := reach(b)
 	text := fmt.Sprint("term ", o.Disk.Term, " index ", o.Disk.Index, "; in the store ")
 	switch {
 	case b.Key != "":
-		return text + fmt.Sprint(b.Key, ", term ", b.Term, " index ", b.Index)
+		return text + fmt.Sprint(b.Key, ", term ", term, " index ", index)
 	case o.Ledger.Backup.Unknown():
 		return text + "nobody knows what"
 	}

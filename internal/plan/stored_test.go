@@ -16,6 +16,15 @@ func reaching(key string, term, index uint64) opt {
 	}
 }
 
+// logged is the log behind the backup, as far as it is stored.
+func logged(term, index uint64) opt {
+	return func(o *Observation) {
+		b := o.Ledger.Backup.Value()
+		b.Log = cluster.LogEnd{Epoch: b.Epoch, Chain: 1, Number: 7, Term: term, Index: index, SHA256: "7e9"}
+		o.Ledger.Backup = cluster.Known(b)
+	}
+}
+
 // insists is an operator who names a backup.
 func insists(key string) opt {
 	return ledger(func(l *Ledger) {
@@ -34,26 +43,31 @@ func storedRows() map[string]row {
 	doubt := "refuse: a majority is proven lost, and which is newer is not known, this survivor's log or a backup: use `quorate recover` (term 5 index 100; in the store "
 	over := and(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1", Over: "a"}), checkpoint(), func(o *Observation) { o.Ledger.Ready = cluster.Absent[cluster.ReadyMark]() })
 	return map[string]row{
-		"the log holds all of it":                     {left(reaching("k1", 5, 100)), survivor + "k1, term 5 index 100): WriteCharter{2 survivor a}"},
-		"the backup is of an older term":              {left(reaching("k1", 4, 99)), survivor + "k1, term 4 index 99): WriteCharter{2 survivor a}"},
-		"the backup goes farther":                     {left(reaching("k1", 5, 101)), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
-		"it goes farther, in a later term":            {left(reaching("k1", 6, 101)), fromStore + "k1, term 6 index 101): WriteCharter{2 backup a}"},
-		"it goes as far, in a later term":             {left(reaching("k1", 6, 100)), fromStore + "k1, term 6 index 100): WriteCharter{2 backup a}"},
-		"a later term, and it does not go as far":     {left(reaching("k1", 6, 99)), doubt + "k1, term 6 index 99)"},
-		"so, and an operator has given b and c up":    {left(reaching("k1", 6, 99), lost("b", "c")), survivor + "k1, term 6 index 99): WriteCharter{2 survivor a}"},
-		"so, and an operator names it":                {left(reaching("k1", 6, 99), insists("k1")), fromStore + "k1, term 6 index 99): WriteCharter{2 backup a}"},
-		"so, and an operator names another":           {left(reaching("k1", 6, 99), insists("k0")), survivor + "k1, term 6 index 99): WriteCharter{2 survivor a}"},
-		"an operator names one that holds less":       {left(reaching("k1", 5, 99), insists("k1")), survivor + "k1, term 5 index 99): WriteCharter{2 survivor a}"},
-		"it goes farther, and an operator has spoken": {left(reaching("k1", 5, 101), lost("b", "c")), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
-		"it is of the epoch before":                   {left(charter(2, "a", "b", "c"), data(2), reaching("k1", 9, 999), func(o *Observation) { b := o.Ledger.Backup.Value(); b.Epoch = 1; o.Ledger.Backup = cluster.Known(b) }), survivor + "nothing of this epoch): WriteCharter{3 survivor a}"},
-		"no backup":                                   {left(ledger(func(l *Ledger) { l.Backup = cluster.Absent[cluster.Backup]() })), survivor + "nothing of this epoch): WriteCharter{2 survivor a}"},
-		"the backups are unread":                      {left(unknownBackup), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
-		"they are unread, an operator has spoken":     {left(unknownBackup, lost("b", "c")), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
-		"they are unread, an operator does without":   {left(unknownBackup, orEmpty), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
-		"without a store there are none":              {left(unknownBackup, noStore, lost("b", "c")), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
-		"a quorum may come back: no backup counts":    {leftover(reaching("k1", 9, 999)), "wait: a quorum of the last members may come back (waiting for b c)"},
-		"another's log is newer: it decides":          {leftover(checkpoint(voters("a", "b", "c", "d", "e")...), peers("a", "b"), holds("b", 1, 5, 101), reaching("k1", 9, 999)), "wait: the survivor with the newest log founds the next epoch (b)"},
-		"an etcd that is not ours to stop":            {left(reaching("k1", 5, 101), foreign), "refuse: this disk should seed the next epoch, but an etcd that quorate did not start runs on it"},
+		"the log holds all of it":                       {left(reaching("k1", 5, 100)), survivor + "k1, term 5 index 100): WriteCharter{2 survivor a}"},
+		"the backup is of an older term":                {left(reaching("k1", 4, 99)), survivor + "k1, term 4 index 99): WriteCharter{2 survivor a}"},
+		"the backup goes farther":                       {left(reaching("k1", 5, 101)), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
+		"it goes farther, in a later term":              {left(reaching("k1", 6, 101)), fromStore + "k1, term 6 index 101): WriteCharter{2 backup a}"},
+		"it goes as far, in a later term":               {left(reaching("k1", 6, 100)), fromStore + "k1, term 6 index 100): WriteCharter{2 backup a}"},
+		"a later term, and it does not go as far":       {left(reaching("k1", 6, 99)), doubt + "k1, term 6 index 99)"},
+		"so, and an operator has given b and c up":      {left(reaching("k1", 6, 99), lost("b", "c")), survivor + "k1, term 6 index 99): WriteCharter{2 survivor a}"},
+		"so, and an operator names it":                  {left(reaching("k1", 6, 99), insists("k1")), fromStore + "k1, term 6 index 99): WriteCharter{2 backup a}"},
+		"so, and an operator names another":             {left(reaching("k1", 6, 99), insists("k0")), survivor + "k1, term 6 index 99): WriteCharter{2 survivor a}"},
+		"an operator names one that holds less":         {left(reaching("k1", 5, 99), insists("k1")), survivor + "k1, term 5 index 99): WriteCharter{2 survivor a}"},
+		"it goes farther, and an operator has spoken":   {left(reaching("k1", 5, 101), lost("b", "c")), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
+		"the log in the store goes farther":             {left(reaching("k1", 4, 50), logged(5, 101)), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
+		"it ends where the survivor's does":             {left(reaching("k1", 4, 50), logged(5, 100)), survivor + "k1, term 5 index 100): WriteCharter{2 survivor a}"},
+		"it does not go as far":                         {left(reaching("k1", 4, 50), logged(5, 99)), survivor + "k1, term 5 index 99): WriteCharter{2 survivor a}"},
+		"it does not go as far, and is of a later term": {left(reaching("k1", 4, 50), logged(6, 99)), fromStore + "k1, term 6 index 99): WriteCharter{2 backup a}"},
+		"it is of before the snapshot":                  {left(reaching("k1", 5, 101), logged(5, 60)), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
+		"it is of the epoch before":                     {left(charter(2, "a", "b", "c"), data(2), reaching("k1", 9, 999), func(o *Observation) { b := o.Ledger.Backup.Value(); b.Epoch = 1; o.Ledger.Backup = cluster.Known(b) }), survivor + "nothing of this epoch): WriteCharter{3 survivor a}"},
+		"no backup":                                     {left(ledger(func(l *Ledger) { l.Backup = cluster.Absent[cluster.Backup]() })), survivor + "nothing of this epoch): WriteCharter{2 survivor a}"},
+		"the backups are unread":                        {left(unknownBackup), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
+		"they are unread, an operator has spoken":       {left(unknownBackup, lost("b", "c")), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
+		"they are unread, an operator does without":     {left(unknownBackup, orEmpty), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
+		"without a store there are none":                {left(unknownBackup, noStore, lost("b", "c")), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
+		"a quorum may come back: no backup counts":      {leftover(reaching("k1", 9, 999)), "wait: a quorum of the last members may come back (waiting for b c)"},
+		"another's log is newer: it decides":            {leftover(checkpoint(voters("a", "b", "c", "d", "e")...), peers("a", "b"), holds("b", 1, 5, 101), reaching("k1", 9, 999)), "wait: the survivor with the newest log founds the next epoch (b)"},
+		"an etcd that is not ours to stop":              {left(reaching("k1", 5, 101), foreign), "refuse: this disk should seed the next epoch, but an etcd that quorate did not start runs on it"},
 
 		// Afterwards: the founder sets its own data aside and restores.
 		"it stops":                   {left(reaching("k1", 5, 101), over, checkpoint()), "fence: a newer epoch is in force (our data is of epoch 1, the charter of 2): StopEtcd{}"},
@@ -74,6 +88,16 @@ func TestStoredCharter(t *testing.T) {
 	want := cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1", SHA256: "5ha", Over: "a", Term: 6, Index: 101, Bump: revisionBump}
 	if !wrote || c.Seed != want || c.Reason != "a majority is proven lost, and a backup is newer than any survivor's log: term 5 index 100; in the store k1, term 6 index 101" {
 		t.Errorf("seed %+v, reason %q", c.Seed, c.Reason)
+	}
+}
+
+// So does it with a log: all founders restore to its end.
+func TestStoredLogCharter(t *testing.T) {
+	o := leftover(peers("a"), reaching("k1", 4, 50), logged(6, 101))
+	c, wrote := written(Decide(o))
+	want := cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1", SHA256: "5ha", Log: o.Ledger.Backup.Value().Log, Over: "a", Term: 6, Index: 101, Bump: revisionBump}
+	if !wrote || c.Seed != want {
+		t.Errorf("seed %+v, want %+v", c.Seed, want)
 	}
 }
 
