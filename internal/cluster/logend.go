@@ -7,7 +7,8 @@ import (
 
 // LogEnd is where what the store holds of an epoch's raft log ends: after one
 // segment of a chain, or with Number 0 after the full snapshot that the chain
-// is to begin on. The zero value is "nothing is known".
+// is to begin on. While there is no such snapshot SHA256 is empty, and Index is
+// what it must hold at least. The zero value is "nothing is known".
 type LogEnd struct {
 	Epoch  Epoch  `json:"epoch"`
 	Chain  int    `json:"chain"`      // from 1

@@ -24,8 +24,11 @@ type Status struct {
 	Lock      *cluster.Lock   `json:"lock,omitempty"`
 	Backup    *cluster.Backup `json:"backup,omitempty"`
 	BackupAge time.Duration   `json:"backup_age,omitempty"` // nanoseconds
-	Nodes     []Node          `json:"nodes"`
-	At        time.Time       `json:"at"`
+	// Log is how far the raft log is stored, if it is shipped: what came after
+	// Backup, up to there, is not lost with the disks.
+	Log   *cluster.LogEnd `json:"log,omitempty"`
+	Nodes []Node          `json:"nodes"`
+	At    time.Time       `json:"at"`
 }
 
 // State is a cluster's health in one word; the exit code of `quorate status`.

@@ -17,6 +17,7 @@ func Summarize(name string, size int, reports []cluster.Report, members []cluste
 	if s.Backup != nil {
 		s.BackupAge = now.Sub(s.Backup.At)
 	}
+	s.Log = logEnd(reports)
 	leader, found := leading(reports)
 	seen := map[string]bool{}
 	for _, m := range members {
@@ -53,6 +54,16 @@ func leading(reports []cluster.Report) (k cluster.Report, found bool) {
 		}
 	}
 	return k, found
+}
+
+// logEnd is the furthest end of the stored log that anybody knows of.
+func logEnd(reports []cluster.Report) (end *cluster.LogEnd) {
+	for _, r := range reports {
+		if r.Log != nil && r.Log.End.Number > 0 && (end == nil || end.Before(r.Log.End)) {
+			end = &r.Log.End
+		}
+	}
+	return end
 }
 
 func newest(reports []cluster.Report, now time.Time) (lock *cluster.Lock, backup *cluster.Backup, epoch cluster.Epoch) {

@@ -37,6 +37,9 @@ func (s *Shipper) hear() {
 		if r.Log != nil && r.Log.End.Epoch == s.epoch && s.end.Before(r.Log.End) {
 			s.take(r.Log.End)
 			s.known, s.base = false, ""
+			if s.end.Number == 0 {
+				s.fresh = max(s.fresh, s.end.Index)
+			}
 		}
 	}
 }
@@ -99,7 +102,7 @@ func (s *Shipper) findEnd(ctx context.Context, heard cluster.LogEnd) func() {
 	case end.Before(heard) && heard.Number > 0:
 		return func() { s.breakOffAt(heard, "what was stored of it has gone", 0) }
 	case end.Before(heard) || end.Chain == 0:
-		end = cluster.LogEnd{Epoch: heard.Epoch, Chain: max(heard.Chain, 1)}
+		end = cluster.LogEnd{Epoch: heard.Epoch, Chain: max(heard.Chain, 1)} // its base is chosen anew
 	}
 	return func() { s.found(end) }
 }
@@ -120,11 +123,12 @@ func (s *Shipper) found(end cluster.LogEnd) {
 func (s *Shipper) breakOff(why string, fresh uint64) { s.breakOffAt(s.end, why, fresh) }
 
 func (s *Shipper) breakOffAt(at cluster.LogEnd, why string, fresh uint64) {
-	next := cluster.LogEnd{Epoch: s.epoch, Chain: max(at.Chain, s.end.Chain) + 1}
+	s.fresh = max(s.fresh, fresh)
+	next := cluster.LogEnd{Epoch: s.epoch, Chain: max(at.Chain, s.end.Chain) + 1, Index: s.fresh}
 	s.log.Warn("the raft log goes on in a new chain", "reason", why, "chain", next.Chain)
 	s.drop()
 	s.take(next)
-	s.known, s.base, s.fresh, s.growth.number = true, "", max(s.fresh, fresh), 0
+	s.known, s.base, s.growth.number = true, "", 0
 }
 
 // mayBase says that a chain may begin on a full snapshot.

@@ -30,16 +30,13 @@ func (s *Shipper) read(ctx context.Context) {
 	}
 }
 
-// open opens the log behind the end, or behind what is being sent.
+// open opens the log behind the end. What is being sent is read once more then,
+// and let go when it has arrived.
 func (s *Shipper) open() bool {
 	if s.reader != nil {
 		return true
 	}
-	behind := s.end.Index
-	if s.sent != nil {
-		behind = s.sent.end.Index
-	}
-	r, err := raftlog.Open(s.parts.WALDir, behind+1)
+	r, err := raftlog.Open(s.parts.WALDir, s.end.Index+1)
 	if err != nil {
 		s.unreadable(err)
 		return false

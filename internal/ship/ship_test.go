@@ -252,6 +252,47 @@ func TestNewChain(t *testing.T) {
 	}
 }
 
+// TestRestart: whoever finds the chain damaged says so, and whoever ships
+// begins the new one on a snapshot of after that, not on the newest there is.
+func TestRestart(t *testing.T) {
+	for i := range 3 {
+		inWorld(t, 3, func(w *world) {
+			w.full()
+			w.pass(5 * time.Second)
+			w.put(5, 100)
+			w.pass(time.Second)
+			w.put(5, 100)
+			w.pass(time.Second)
+			w.wantStored(1)
+			damaged := w.last
+			w.nodes[i].Restart("a proof has failed")
+			w.pass(5 * time.Second)
+			w.put(1, 1)
+			w.pass(5 * time.Second)
+			if _, _, chains := w.stored(); chains != 1 {
+				t.Errorf("said by %s: a chain has begun on a snapshot of before", w.nodes[i].name)
+			}
+			wanted := false
+			for _, m := range w.nodes {
+				wanted = wanted || m.Report().WantsFull
+				if m.Unshipped(time.Now()) == 0 {
+					t.Errorf("%s calls it stored", m.name)
+				}
+			}
+			if !wanted {
+				t.Error("nobody wants a full snapshot")
+			}
+			w.full()
+			w.put(1, 1)
+			w.pass(15 * time.Second)
+			w.wantStored(2)
+			if from, _, _ := w.stored(); from <= damaged {
+				t.Errorf("it begins at %d, and what was damaged ended at %d", from, damaged)
+			}
+		})
+	}
+}
+
 // TestNewEpoch: another history has another log.
 func TestNewEpoch(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
@@ -413,6 +454,30 @@ func TestNodesOf(t *testing.T) {
 		r := good
 		if row.change(&r); len(nodesOf(3, []cluster.Report{r})) != row.want {
 			t.Errorf("%s: want %d", name, row.want)
+		}
+	}
+}
+
+// TestFits: not every segment that is there instead of ours is built upon.
+func TestFits(t *testing.T) {
+	before := cluster.LogEnd{Epoch: 1, Chain: 1, Number: 4, Index: 10, Term: 1, SHA256: "aa"}
+	begin := cluster.LogEnd{Epoch: 1, Chain: 1, Index: 10, Term: 1, SHA256: "aa"}
+	good := chain.Header{Epoch: 1, Chain: 1, Number: 5, First: 11, FirstTerm: 1, Previous: "aa", ClusterID: 7}
+	for name, row := range map[string]struct {
+		before cluster.LogEnd
+		change func(*chain.Header)
+		want   bool
+	}{
+		"another's, of the same log":      {before, func(*chain.Header) {}, true},
+		"of another etcd cluster":         {before, func(h *chain.Header) { h.ClusterID = 8 }, false},
+		"after another segment":           {before, func(h *chain.Header) { h.Previous = "bb" }, false},
+		"a first one on another snapshot": {begin, func(h *chain.Header) { h.Number, h.Previous, h.First = 1, "bb", 5 }, true},
+		"a first one of another cluster":  {begin, func(h *chain.Header) { h.Number, h.ClusterID = 1, 8 }, false},
+	} {
+		h := good
+		row.change(&h)
+		if err := fits(row.before, h, sending{etcd: 7}); (err == nil) != row.want {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

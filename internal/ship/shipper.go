@@ -252,7 +252,10 @@ func (s *Shipper) settle() {
 // stored is the last index that the store holds: in the newest chain, or in a
 // full snapshot.
 func (s *Shipper) stored() uint64 {
-	stored := s.end.Index
+	var stored uint64
+	if s.end.Number > 0 || s.end.SHA256 != "" {
+		stored = s.end.Index
+	}
 	if b := s.scene.Backup; b != nil && s.mayBase(*b) {
 		stored = max(stored, b.Index)
 	}
