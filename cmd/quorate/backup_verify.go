@@ -116,9 +116,9 @@ func (c *backupVerify) wanted(ctx context.Context, st *storedBackups) (all []clu
 }
 
 // verifyLog walks the chains: all of them, or the newest of the newest backup's
-// epoch.
+// epoch, if it goes on behind that. What is restored has read its log already.
 func (c *backupVerify) verifyLog(ctx context.Context, st *storedBackups, of []cluster.Backup) (all []verdict, err error) {
-	if len(of) == 0 || len(c.Keys) > 0 {
+	if len(of) == 0 || len(c.Keys) > 0 || c.Deep && !c.All {
 		return nil, nil
 	}
 	chains, err := chain.List(ctx, st.Store, 0)
@@ -127,7 +127,10 @@ func (c *backupVerify) verifyLog(ctx context.Context, st *storedBackups, of []cl
 	}
 	if !c.All {
 		chains = slices.DeleteFunc(chains, func(l chain.Chain) bool { return l.Epoch != of[0].Epoch })
-		chains = chains[max(len(chains)-1, 0):]
+		chains = slices.DeleteFunc(chains[max(len(chains)-1, 0):], func(l chain.Chain) bool {
+			h, _, err := st.log.Header(ctx, l.Epoch, l.Number, l.Last())
+			return err == nil && h.Last <= of[0].Index
+		})
 	}
 	for _, l := range chains {
 		v := verdict{Key: fmt.Sprintf("%s%010d/%06d/", chain.Prefix, l.Epoch, l.Number), Epoch: l.Epoch}

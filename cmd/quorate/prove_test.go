@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // TestProof: a follower restores what is stored and compares it with the living
@@ -39,19 +42,33 @@ func TestProof(t *testing.T) {
 	if rev, age := h.metric("quorate_last_verified_restore_revision"), h.metric("quorate_last_verified_restore_age_seconds"); rev == "0" || age == "-1" {
 		t.Errorf("revision %s, age %s", rev, age)
 	}
-	r.flip(first.Object)
-	r.eventually(60*time.Second, prover+" finds the flipped bit", func() error {
-		if proofs("damaged") == "" {
-			return fmt.Errorf("good %q, failed %q", proofs("good"), proofs("failed"))
-		}
-		return nil
+	// found spoils something, and waits until that is found and made good.
+	found := func(what string, spoil func()) {
+		t.Helper()
+		damaged := proofs("damaged")
+		spoil()
+		r.eventually(60*time.Second, prover+" finds "+what, func() error {
+			if proofs("damaged") == damaged {
+				return fmt.Errorf("good %q, failed %q", proofs("good"), proofs("failed"))
+			}
+			return nil
+		})
+		good := proofs("good")
+		r.eventually(60*time.Second, "a new full snapshot is there, and proven, after "+what, func() error {
+			if now := proofs("good"); now == good || h.metric("quorate_backup_damaged") != "0" {
+				return fmt.Errorf("good %q, damaged %q", now, h.metric("quorate_backup_damaged"))
+			}
+			return nil
+		})
+	}
+	found("a flipped bit", func() { r.flip(first.Object) })
+	found("a missing segment", func() {
+		segments := r.moreSegments(client, 4)
+		must(t, os.Remove(segments[len(segments)-2]))
 	})
-	good := proofs("good")
-	r.eventually(60*time.Second, "a new full snapshot is there, and proven", func() error {
-		if now := proofs("good"); now == good || h.metric("quorate_backup_damaged") != "0" {
-			return fmt.Errorf("good %q, damaged %q", now, h.metric("quorate_backup_damaged"))
-		}
-		return nil
+	found("a swapped segment", func() {
+		segments := r.moreSegments(client, 4)
+		must(t, os.Rename(segments[len(segments)-1], segments[len(segments)-2]))
 	})
 	if log := h.log(); !strings.Contains(log, "WHAT IS STORED CANNOT BE RESTORED") || strings.Contains(log, "SECRET") {
 		t.Errorf("%s does not say so, or tells a secret:\n%s", prover, log)
@@ -64,4 +81,25 @@ func TestProof(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// moreSegments writes until the newest chain of the log has that many more
+// segments, and returns its files in order.
+func (r *rig) moreSegments(c *clientv3.Client, n int) (files []string) {
+	r.t.Helper()
+	list := func() []string {
+		all, err := filepath.Glob(r.object("log/0000000001/*/*.seg"))
+		must(r.t, err)
+		slices.Sort(all)
+		return slices.DeleteFunc(all, func(f string) bool { return len(all) > 0 && filepath.Dir(f) != filepath.Dir(all[len(all)-1]) })
+	}
+	want := len(list()) + n
+	r.eventually(60*time.Second, "the log grows", func() error {
+		r.put(c, "more", time.Now().String())
+		if files = list(); len(files) < want {
+			return fmt.Errorf("%d segments of %d", len(files), want)
+		}
+		return nil
+	})
+	return files
 }
