@@ -29,8 +29,13 @@ func TestProvesBackup(t *testing.T) {
 		p    Proving
 		want string
 	}{
-		"the last follower by name":    {asC(), proving(), ""},
-		"not the leader":               {house3(), proving(), "it is for c to do"},
+		"the last follower by name": {asC(), proving(), ""},
+		"not the leader":            {house3(), proving(), "it is for c to do"},
+		"not the leader, though last": {asC(func(o *Observation) {
+			e := o.Etcd.Value()
+			e.Leader = id("c")
+			o.Etcd = cluster.Known(e)
+		}), proving(), "it is for b to do"},
 		"the one before, without it":   {house3(silent("c")), proving(), "it is for b to do"},
 		"not one that is sick":         {house3(says("c", func(r *cluster.Report) { r.Etcd.Healthy = false })), proving(), "it is for b to do"},
 		"not one that goes":            {house3(says("c", func(r *cluster.Report) { r.Leaving = true })), proving(), "it is for b to do"},
