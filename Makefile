@@ -25,7 +25,7 @@ sim: ## 100,000 simulated schedules
 	$(GO) test ./internal/clustertest -run TestSim -timeout 60m -v -sim.schedules=100000
 
 bench: ## ratios against raw etcd, in one run; an instance refresh
-	$(GO) test -p 1 ./cmd/quorate ./internal/fleettest ./internal/backup -run '^$$' -bench . -benchtime 1x -timeout 60m
+	$(GO) test -p 1 ./cmd/quorate ./internal/fleettest ./internal/backup ./internal/replay -run '^$$' -bench . -benchtime 1x -timeout 60m
 
 # staticcheck and govulncheck are built from their modules into .tools.
 lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck ## gofmt, vet, staticcheck, architecture, known vulnerabilities

@@ -37,11 +37,17 @@ const (
 // ErrGap says that an entry does not follow the last one applied.
 var ErrGap = errors.New("an entry is missing")
 
+// keys is etcd's store, without what watches it.
+type keys interface {
+	mvcc.KV
+	HashStorage() mvcc.HashStorage
+}
+
 // Applier brings one database forward. It is for one goroutine.
 type Applier struct {
 	be     backend.Backend
 	lessor lease.Lessor
-	kv     mvcc.WatchableKV
+	kv     keys
 	auth   auth.AuthStore
 	ci     cindex.ConsistentIndexer
 	apply  apply.UberApplier
@@ -88,7 +94,7 @@ func (a *Applier) open(db string) error {
 	members.SetBackend(schema.NewMembershipBackend(a.lg, a.be))
 	members.Recover(func(*zap.Logger, *semver.Version) {})
 	a.lessor = lease.NewLessor(a.lg, a.be, members, lease.LessorConfig{MinLeaseTTL: minLeaseTTL})
-	a.kv = mvcc.New(a.lg, a.be, a.lessor, mvcc.StoreConfig{CompactionBatchLimit: batch, CompactionSleepInterval: time.Nanosecond})
+	a.kv = mvcc.NewStore(a.lg, a.be, a.lessor, mvcc.StoreConfig{CompactionBatchLimit: batch, CompactionSleepInterval: time.Nanosecond})
 	tokens, err := auth.NewTokenProvider(a.lg, "simple", nil, time.Minute)
 	if err != nil {
 		return err

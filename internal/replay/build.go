@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/coreos/go-semver/semver"
 	"go.etcd.io/etcd/api/v3/version"
@@ -33,6 +34,10 @@ var errPassed = errors.New("the snapshot is behind the cut")
 // growth is how much a database may grow for each stored byte of the log, which
 // is compressed there: a guess for a first refusal.
 const growth = 6
+
+// garbage is Go's GC percent while a log is applied: an agent's own is low, for
+// its etcd's sake, and no etcd runs then.
+const garbage = 200
 
 // Result is what was built.
 type Result struct {
@@ -80,6 +85,7 @@ func (p Plan) build(ctx context.Context, src Source, say Progress, into []backup
 
 // amend brings the snapshot's database to the cut.
 func (p Plan) amend(ctx context.Context, src Source, db string, say Progress, r *Result) (err error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	a, err := Open(db)
 	if err != nil {
 		return err

@@ -77,10 +77,12 @@ func write(ctx context.Context, c *clientv3.Client, r *rand.Rand, lease clientv3
 	return lease
 }
 
-// observe compacts now and then and asks for hashes until ctx ends.
-func observe(ctx context.Context, n *node, c *clientv3.Client, took *[]sample) {
+// observe compacts now and then and asks for hashes, for a while and until there
+// are enough.
+func observe(ctx context.Context, n *node, c *clientv3.Client, each time.Duration, enough int, took *[]sample) {
 	r := rand.New(rand.NewPCG(7, 7))
-	for ctx.Err() == nil {
+	enough += len(*took)
+	for began := time.Now(); ctx.Err() == nil && (time.Since(began) < each || len(*took) < enough); {
 		now, err := c.Status(ctx, n.client)
 		if err != nil {
 			continue
@@ -135,11 +137,14 @@ func underLoad(t *testing.T, each time.Duration) *load {
 // phase has the source written to for a while, and does something in its midst.
 func (l *load) phase(t *testing.T, n *node, c *clientv3.Client, each time.Duration, midst func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), each)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var all sync.WaitGroup
 	writers(ctx, &all, c, 16)
-	all.Go(func() { observe(ctx, n, c, &l.samples) })
+	all.Go(func() {
+		defer cancel()
+		observe(ctx, n, c, each, 100, &l.samples)
+	})
 	if midst != nil {
 		midst()
 	}
@@ -167,7 +172,6 @@ func save(t testing.TB, c *clientv3.Client, name string) {
 // as long as it runs, so nothing is asked that could change meanwhile.
 func (l *load) finish(t *testing.T, n *node, root *clientv3.Client) {
 	t.Helper()
-	ctx := t.Context()
 	await(t, "a calm end", func(ctx context.Context) error {
 		before, err := root.HashKV(ctx, n.client, 0)
 		if err != nil {
@@ -188,7 +192,6 @@ func (l *load) finish(t *testing.T, n *node, root *clientv3.Client) {
 		}
 		return err
 	})
-	_ = ctx
 	n.end(9)
 	l.entries = readLog(t, n.dir)
 }
