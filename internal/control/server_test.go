@@ -161,10 +161,8 @@ func slowBody(t *testing.T, path string) {
 	defer srv.Close()
 	go io.Copy(io.Discard, client)
 	began := time.Now()
-	for err := error(nil); err == nil; _, err = client.Write([]byte("{")) { // until the server lets go
-		if time.Since(began) == 0 {
-			_, err = client.Write([]byte("POST /v1/" + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"))
-		}
+	_, err := client.Write([]byte("POST /v1/" + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"))
+	for ; err == nil; _, err = client.Write([]byte("{")) { // until the server lets go
 		time.Sleep(time.Second)
 	}
 	if took := time.Since(began); took < bodyLimit || took > bodyLimit+2*time.Second || l.left != 0 {

@@ -52,7 +52,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "quorate")
-	build := exec.Command("go", "build", "-o", program, "../../cmd/quorate")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", program, "../../cmd/quorate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building quorate: %v\n%s", err, out)
