@@ -102,7 +102,7 @@ func (s *Shipper) findEnd(ctx context.Context, heard cluster.LogEnd) func() {
 	case end.Before(heard) && heard.Number > 0:
 		return func() { s.breakOffAt(heard, "what was stored of it has gone", 0) }
 	case end.Before(heard) || end.Chain == 0:
-		end = cluster.LogEnd{Epoch: heard.Epoch, Chain: max(heard.Chain, 1)} // its base is chosen anew
+		end = cluster.LogEnd{Epoch: heard.Epoch, Chain: max(heard.Chain, 1), Index: heard.Index} // its base is chosen anew
 	}
 	return func() { s.found(end) }
 }
