@@ -27,7 +27,8 @@ func foundRows() map[string]row {
 		"two of three at once wait":                      {see(justStarted, empty("b")), "wait: not enough empty peers answer to found (2 of 3; without c)"}, // trap 1
 		"two of three after a while found":               {see(empty("c")), "found: the ledger is empty, and enough empty peers answer: WriteCharter{1 empty a+c}"},
 		"one of two is no majority":                      {see(size(2)), "wait: not enough empty peers answer to found (1 of 2; without b c)"},
-		"two of three in a source that gathers wait":     {see(gathers, empty("b"), peers("a", "b")), "wait: the peers source is not complete yet (2 of 3)"}, // DNS, half done
+		"two of three in a source that gathers wait":     {see(gathers, empty("b"), peers("a", "b")), "wait: the peers source is not complete yet (2 of 3)"},                         // DNS, half done
+		"two of a whole source that lists but two found": {see(empty("b"), peers("a", "b")), "found: the ledger is empty, and enough empty peers answer: WriteCharter{1 empty a+b}"}, // a zone without capacity
 		"two of three of a whole one found":              {see(gathers, empty("c")), "found: the ledger is empty, and enough empty peers answer: WriteCharter{1 empty a+c}"},
 		"a source that gathers, for an automatic size":   {see(auto(3), gathers, empty("b"), peers("a", "b")), "wait: the peers source is not complete yet (2 of 3)"},
 		"a node of one":                                  {see(justStarted, size(1), peers("a")), "found: the ledger is empty, and enough empty peers answer: WriteCharter{1 empty a}"},

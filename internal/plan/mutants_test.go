@@ -150,20 +150,18 @@ func sampled() []Observation {
 func notices(tables []table, sample []Observation) (noticed bool) {
 	defer func() { noticed = noticed || recover() != nil }()
 	for _, t := range tables {
-		for _, r := range t.rows {
-			if t.ask(r.see) != r.want {
-				return true
-			}
+		if wrong(t.rows, t.ask) {
+			return true
 		}
 	}
-	if wrong(printRows(), askPrint) || wrong(printStartRows(), askPrintStart) {
+	if wrong(printRows(), askPrint) || wrong(printStartRows(), askPrintStart) || wrong(provesRows(), askProves) || wrong(retainLogRows(), askRetainLog) {
 		return true
 	}
 	return slices.ContainsFunc(sample, func(o Observation) bool { return violated(o, Decide(o)) != "" })
 }
 
-// wrong says that a sentence about print mode fails.
-func wrong(rows map[string]printRow, ask func(Print) string) bool {
+// wrong says that a sentence of the table fails.
+func wrong[S any](rows map[string]rowOf[S], ask func(S) string) bool {
 	for _, r := range rows {
 		if ask(r.see) != r.want {
 			return true

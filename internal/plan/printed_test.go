@@ -118,10 +118,7 @@ func TestDecidePrint(t *testing.T) {
 func askPrint(o Print) string { return DecidePrint(o).String() }
 
 // printRow is a row of the specification of print mode.
-type printRow struct {
-	see  Print
-	want string
-}
+type printRow = rowOf[Print]
 
 func printRows() map[string]printRow {
 	return map[string]printRow{

@@ -27,13 +27,13 @@ func ProvesBackup(o Observation, p Proving) (due bool, why string) {
 		return false, "this node is no healthy voter"
 	case !o.Members.Known():
 		return false, "the members are unknown"
-	case o.Ledger.Lock.Known() && o.Ledger.Lock.Value().Held(o.Now):
+	case o.Ledger.Lock.Value().Held(o.Now):
 		return false, "housekeeping rests"
 	case p.Newest == nil:
 		return false, "no backup is known"
 	case p.Newest.Epoch != o.epoch():
 		return false, "the newest backup is of another epoch"
-	case within(o.Now.Sub(p.Last), p.Every) && !p.Last.IsZero():
+	case within(o.Now.Sub(p.Last), p.Every):
 		return false, "the last proof is young"
 	case within(o.Now.Sub(p.Began), p.Every/10):
 		return false, "the agent is young"
@@ -52,10 +52,7 @@ func ProofBy(o Observation) string {
 	for _, m := range o.Members.Value() {
 		name, e, leaves := o.Self.Name, o.Etcd.Value(), o.Self.Leaving
 		if m.ID != e.MemberID {
-			r, ok := o.reportOf(m)
-			if !ok {
-				continue
-			}
+			r, _ := o.reportOf(m) // none: nobody says that it is healthy
 			name, e, leaves = r.Name, r.Etcd, r.Leaving
 		}
 		if !m.Learner && e.Healthy && m.ID != e.Leader && !leaves && name > by {

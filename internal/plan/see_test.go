@@ -330,12 +330,14 @@ func leaderless(o *Observation) {
 	o.UnhealthySince = o.Now.Add(-time.Hour)
 }
 
-// row is one sentence of the specification. Its story, where it has one, is
-// the trap or the bug that it stands for.
-type row struct {
-	see  Observation
+// rowOf is one sentence of the specification, about what S sees. Its story, where
+// it has one, is the trap or the bug that it stands for.
+type rowOf[S any] struct {
+	see  S
 	want string
 }
+
+type row = rowOf[Observation]
 
 func check(t *testing.T, rows map[string]row) {
 	t.Helper()
@@ -353,7 +355,7 @@ func askSteps(o Observation) string {
 	return strings.ReplaceAll(string(b), `"`, "'")
 }
 
-func checkAs(t *testing.T, rows map[string]row, ask func(Observation) string) {
+func checkAs[S any](t *testing.T, rows map[string]rowOf[S], ask func(S) string) {
 	t.Helper()
 	for name, r := range rows {
 		t.Run(name, func(t *testing.T) {
