@@ -54,7 +54,7 @@ type Software struct {
 // Retention is how often there is a snapshot, and for how long.
 type Retention struct {
 	Bucket           string        `placeholder:"NAME" help:"Use this bucket, which you protect, instead of a new one."`
-	BackupInterval   time.Duration `default:"15m" placeholder:"TIME" help:"Time between full snapshots; 0 is none (default ${default})."`
+	BackupInterval   time.Duration `default:"1h" placeholder:"TIME" help:"Time between full snapshots; 0 is none (default ${default})."`
 	BackupKeep       int           `default:"10" placeholder:"N" help:"Keep the newest N snapshots (default ${default})."`
 	BackupKeepHourly int           `default:"24" placeholder:"N" help:"Keep the newest of each of the last N hours (default ${default})."`
 	BackupKeepDaily  int           `default:"7" placeholder:"N" help:"Keep the newest of each of the last N days (default ${default})."`
@@ -127,7 +127,7 @@ func Default() Params {
 		Size:      3,
 		Machines:  Machines{InstanceType: "t4g.medium", VolumeSize: 20},
 		Network:   Network{VPCCIDR: "10.73.0.0/16"},
-		Retention: Retention{BackupInterval: 15 * time.Minute, BackupKeep: 10, BackupKeepHourly: 24, BackupKeepDaily: 7, KeepDeleted: 30},
+		Retention: Retention{BackupInterval: time.Hour, BackupKeep: 10, BackupKeepHourly: 24, BackupKeepDaily: 7, KeepDeleted: 30},
 		Security:  Security{TLS: "off"},
 		Names:     Names{DNSTTL: time.Minute, DNSStyle: "etcd"},
 		Pair:      Pair{Address: "public", Heartbeat: 300 * time.Millisecond, Election: 3 * time.Second},
