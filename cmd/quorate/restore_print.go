@@ -11,8 +11,8 @@ import (
 	"github.com/quorate/quorate/internal/replay"
 )
 
-// What a restore takes, for an estimate: measured on two cores and one disk, with
-// 1 KiB values.
+// What a restore takes, for an estimate: rough figures of two cores and one disk with
+// 1 KiB values; another machine may be twice as fast or slow.
 const (
 	unpackSpeed = 300 << 20 // bytes of a database a second
 	openSpeed   = 400 << 20 // likewise, to begin a replay on it
