@@ -25,6 +25,8 @@ func logged(term, index uint64) opt {
 	}
 }
 
+func noBackup(o *Observation) { o.Ledger.Backup = cluster.Absent[cluster.Backup]() }
+
 // insists is an operator who names a backup.
 func insists(key string) opt {
 	return ledger(func(l *Ledger) {
@@ -60,7 +62,7 @@ func storedRows() map[string]row {
 		"it does not go as far, and is of a later term": {left(reaching("k1", 4, 50), logged(6, 99)), fromStore + "k1, term 6 index 99): WriteCharter{2 backup a}"},
 		"it is of before the snapshot":                  {left(reaching("k1", 5, 101), logged(5, 60)), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
 		"it is of the epoch before":                     {left(charter(2, "a", "b", "c"), data(2), reaching("k1", 9, 999), func(o *Observation) { b := o.Ledger.Backup.Value(); b.Epoch = 1; o.Ledger.Backup = cluster.Known(b) }), survivor + "nothing of this epoch): WriteCharter{3 survivor a}"},
-		"no backup":                                     {left(ledger(func(l *Ledger) { l.Backup = cluster.Absent[cluster.Backup]() })), survivor + "nothing of this epoch): WriteCharter{2 survivor a}"},
+		"no backup":                                     {left(noBackup), survivor + "nothing of this epoch): WriteCharter{2 survivor a}"},
 		"the backups are unread":                        {left(unknownBackup), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
 		"they are unread, an operator has spoken":       {left(unknownBackup, lost("b", "c")), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
 		"they are unread, an operator does without":     {left(unknownBackup, orEmpty), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
@@ -70,11 +72,12 @@ func storedRows() map[string]row {
 		"an etcd that is not ours to stop":              {left(reaching("k1", 5, 101), foreign), "refuse: this disk should seed the next epoch, but an etcd that quorate did not start runs on it"},
 
 		// Afterwards: the founder sets its own data aside and restores.
-		"it stops":                   {left(reaching("k1", 5, 101), over, checkpoint()), "fence: a newer epoch is in force (our data is of epoch 1, the charter of 2): StopEtcd{}"},
-		"it sets its data aside":     {ended(over, data(1)), "fence: a newer epoch is in force (our data is of epoch 1, the charter of 2): SetDataAside{epoch-1}"},
-		"it restores":                {ended(over), "found: the charter seeds from a backup (founder of epoch 2, k1): RestoreSeed{2}"},
-		"it cannot":                  {ended(over, seedFails(3)), "refuse: the newest backup has been tried and cannot be restored: use `quorate recover` (k1)"},
-		"it cannot: no older backup": {ended(over, seedFails(3), snapshot("k0", 0)), "refuse: the backup that was to seed this epoch is gone: the data that was set aside for it may be newer than any other: use `quorate recover` (a)"},
+		"it stops":                     {left(reaching("k1", 5, 101), over, checkpoint()), "fence: a newer epoch is in force (our data is of epoch 1, the charter of 2): StopEtcd{}"},
+		"it sets its data aside":       {ended(over, data(1)), "fence: a newer epoch is in force (our data is of epoch 1, the charter of 2): SetDataAside{epoch-1}"},
+		"it restores":                  {ended(over), "found: the charter seeds from a backup (founder of epoch 2, k1): RestoreSeed{2}"},
+		"it cannot":                    {ended(over, seedFails(3)), "refuse: the newest backup has been tried and cannot be restored: use `quorate recover` (k1)"},
+		"it cannot: no older backup":   {ended(over, seedFails(3), snapshot("k0", 0)), "refuse: the backup that was to seed this epoch is gone: the data that was set aside for it may be newer than any other: use `quorate recover` (a)"},
+		"it cannot: no backup is left": {ended(over, seedFails(3), noBackup), "refuse: every disk is lost and nothing can be restored: use `quorate recover --empty` (charter 2 exists)"},
 		"it cannot: an operator may have an older one": {ended(over, seedFails(3), snapshot("k0", 0), insists("k0"), empty("b", "c")), "recover: every disk of the epoch is proven lost (seed: k0): WriteCharter{3 backup a+b+c}"},
 		"it is lost: another restores":                 {fresh(over), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{3 backup d+e+f}"},
 		"it lived and is lost: the newest backup":      {fresh(over, ready, snapshot("k2", 0)), "recover: every disk of the epoch is proven lost (seed: k2): WriteCharter{3 backup d+e+f}"},
