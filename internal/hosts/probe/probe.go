@@ -126,7 +126,7 @@ func listen(task hosts.Task, m *hosts.Measured) *listener {
 		case isErrno(err, unix.EADDRNOTAVAIL):
 			m.Here = false
 		case isErrno(err, unix.EADDRINUSE):
-			m.Taken = append(m.Taken, hosts.Taken{Port: p, Holder: holder(p.Number)})
+			m.Taken = append(m.Taken, hosts.Taken{Port: p, Holder: holder(task.Listen, p.Number)})
 		case err != nil:
 			m.Errors = append(m.Errors, fmt.Sprintf("listening on port %d: %v", p.Number, err))
 		default:

@@ -81,6 +81,29 @@ func peer(name string, number int) hosts.PeerHost {
 	return hosts.PeerHost{Name: name, Host: fmt.Sprint(network, number), Ports: ports}
 }
 
+// TestCovers reads the kernel's addresses as a little-endian machine writes them.
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		at, host string
+		want     bool
+	}{
+		{"0100007F", "127.0.0.1", true},
+		{"0100007F", "127.0.0.2", false},
+		{"00000000", "127.0.0.2", true},
+		{"00000000000000000000000000000000", "127.0.0.2", true},
+		{"0000000000000000FFFF00000100007F", "127.0.0.1", true},
+		{"0000000000000000FFFF00000100007F", "127.0.0.2", false},
+		{"00000000000000000000000001000000", "::1", true},
+		{"00000000000000000000000001000000", "127.0.0.1", false},
+		{"0100007F", "a.example", true}, // a name: better one word too many than none
+		{"zz", "127.0.0.1", false},
+	} {
+		if got := covers(c.at, c.host); got != c.want {
+			t.Errorf("%s covers %s: %t", c.at, c.host, got)
+		}
+	}
+}
+
 // TestProbe: two hosts that reach each other; a third where a firewall drops;
 // a fourth whose address leads to the first; a fifth where another program
 // listens.
