@@ -65,6 +65,7 @@ func (a *Agent) offerNames(o plan.Observation) {
 		w, known := old[id]
 		if !known {
 			w.Asked = o.Now
+			changed = wish != nil // what they wait for is a look at the zone, though it be right already
 		}
 		a.names.withdrawals[id] = w
 	}

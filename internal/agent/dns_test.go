@@ -167,6 +167,29 @@ func TestWithdrawalIsConfirmedByTheZoneAlone(t *testing.T) {
 	})
 }
 
+// TestWhoGoesAnewIsConfirmedSoon: the zone lacks c already when c is found to go,
+// as when a new keeper has seen it well only since. Waiting for the next regular
+// look would hold the removal up.
+func TestWhoGoesAnewIsConfirmedSoon(t *testing.T) {
+	watched(t, func(a *Agent, z *zoneOf) {
+		unwell := keeperOf("c")
+		unwell.Probes[3] = plan.Probe{}
+		a.offerNames(unwell)
+		time.Sleep(2 * time.Second)
+		n := len(z.seen())
+		if w := a.publishing().Withdrawals; n == 0 || len(w) > 0 {
+			t.Fatalf("%d looks, withdrawn %v", n, w)
+		}
+		for range 3 {
+			a.offerNames(keeperOf("c"))
+			time.Sleep(time.Second)
+		}
+		if w := a.publishing().Withdrawals[3]; w.Confirmed.IsZero() || len(z.seen()) != n+1 {
+			t.Errorf("%+v after %d more looks", w, len(z.seen())-n)
+		}
+	})
+}
+
 func TestNothingIsPublishedWithoutAZone(t *testing.T) {
 	a := publishingAgent(t, nil)
 	a.offerNames(keeperOf("c"))
