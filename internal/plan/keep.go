@@ -165,7 +165,7 @@ func removeLost(o Observation, h house) (Decision, bool) {
 			blocked = do("keep", "a voter must go, but the rest would not be a quorum", []any{s.Label()})
 		case s.ID == o.Etcd.Value().MemberID: // handOver has found no successor
 			blocked = do("keep", "the leader must go, and no other voter is fit to lead", nil)
-		case s.healthy && !Withdrawn(o, s.ID):
+		case s.inUse(o) && !Withdrawn(o, s.ID):
 			blocked = do("keep", stillPublished, []any{s.Label()})
 		default:
 			return do("keep", reason, nil, RemoveMember{s.ID, s.Label()}), true
@@ -213,7 +213,7 @@ func shrink(o Observation, h house) (Decision, bool) {
 		return Decision{}, false
 	case !h.mayGo(out):
 		return do("keep", "more voters than wanted, but removing one would risk the quorum", []any{out.Label()}), true
-	case out.healthy && !Withdrawn(o, out.ID):
+	case out.inUse(o) && !Withdrawn(o, out.ID):
 		return do("keep", stillPublished, []any{out.Label()}), true
 	}
 	return do("keep", "more voters than wanted", []any{len(h.voters), " of ", o.size()}, RemoveMember{out.ID, out.Label()}), true

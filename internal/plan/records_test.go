@@ -114,6 +114,9 @@ func withdrawRows() map[string]row {
 	leavingB := says("b", func(r *cluster.Report) { r.Leaving = true })
 	const still = "[b] keep: a voter goes once its DNS records have been withdrawn for their TTL (b)"
 	const gone = "[b] keep: a voter leaves: RemoveMember{b}"
+	unwell := func(ago time.Duration) opt {
+		return probe("b", func(o *Observation, p *Probe) { p.Healthy, p.UnhealthySince = false, o.Now.Add(-ago) })
+	}
 	return map[string]row{
 		"no DNS":                            {house3(leavingB), gone},
 		"not yet asked":                     {house3(leavingB, publishing), still},
@@ -126,7 +129,11 @@ func withdrawRows() map[string]row {
 		"a dead voter waits for no records": {house3(peers("a", "b"), down("c", 0), publishing), "[] keep: a voter's machine is gone: RemoveMember{c}"},
 		"one too many":                      {house3(size(2), publishing), "[c] keep: a voter goes once its DNS records have been withdrawn for their TTL (c)"},
 		"one too many, withdrawn":           {house3(size(2), asked(time.Hour, time.Minute, "c")), "[c] keep: more voters than wanted (3 of 2): RemoveMember{c}"},
-		"one too many, and dead":            {house3(size(2), down("b", 0), publishing), "[] keep: more voters than wanted (3 of 2): RemoveMember{b}"},
+		"one too many, and dead":            {house3(size(2), down("b", healthDoubt), publishing), "[] keep: more voters than wanted (3 of 2): RemoveMember{b}"},
+		"one too many, silent a moment":     {house3(size(2), down("b", healthDoubt-1), publishing), still},
+		"it leaves, silent a moment":        {house3(leavingB, unwell(healthDoubt-1), publishing), still},
+		"it leaves, silent for long":        {house3(leavingB, unwell(healthDoubt), publishing), strings.Replace(gone, "[b]", "[]", 1)},
+		"it leaves, the keeper is new":      {house3(leavingB, probe("b", func(_ *Observation, p *Probe) { *p = Probe{} }), publishing), still},
 		"a follower knows of nobody":        {see(data(1), following), "[] serve: voter: following the leader"},
 		"a follower withdraws nobody":       {house3(following, leaving), "[] serve: voter: following the leader"},
 		"while it goes, the house is kept":  {house3(leavingB, publishing, snapshot("k", time.Hour)), "[b] keep: a backup is due (by c): TakeBackup{c}"},

@@ -19,8 +19,8 @@ type Withdrawal struct {
 	Confirmed time.Time `json:"confirmed,omitzero"` // when the zone no longer showed it; zero: not yet
 }
 
-// Goers are the healthy voters that the keeper is about to remove: clients
-// must forget them first.
+// Goers are the voters that the keeper is about to remove and that clients may
+// use still: they must forget them first.
 func Goers(o Observation) []cluster.MemberID {
 	if !o.isKeeper() {
 		return nil
@@ -28,11 +28,19 @@ func Goers(o Observation) []cluster.MemberID {
 	h := survey(o)
 	var out []cluster.MemberID
 	for _, s := range h.voters {
-		if s.healthy && s.goes(o, h) {
+		if s.inUse(o) && s.goes(o, h) {
 			out = append(out, s.ID)
 		}
 	}
 	return out
+}
+
+// inUse says that clients may be served by the voter: it is healthy, or was a
+// moment ago, or a new keeper has not looked at it yet. One whose machine is gone
+// is not.
+func (s standing) inUse(o Observation) bool {
+	since := s.probe.UnhealthySince
+	return s.healthy || !s.gone && (since.IsZero() || o.Now.Sub(since) < healthDoubt)
 }
 
 // Withdrawn says that a voter may go as far as DNS is concerned: its records
