@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -86,7 +87,11 @@ func (a *Agent) backupAt(ctx context.Context, by string) (cluster.Backup, error)
 	}
 	for _, r := range a.published.Load().observation.Reports {
 		if r.Name == by {
-			return control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, control.BackupRequest{Here: true})
+			b, err := control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, control.BackupRequest{Here: true})
+			if lost := (*net.OpError)(nil); errors.As(err, &lost) && lost.Op == "dial" { // it has died since it reported
+				return a.backupHere(ctx)
+			}
+			return b, err
 		}
 	}
 	return cluster.Backup{}, fmt.Errorf("node %s does not answer", by)

@@ -173,7 +173,7 @@ func TestWithdrawalIsConfirmedByTheZoneAlone(t *testing.T) {
 func TestWhoGoesAnewIsConfirmedSoon(t *testing.T) {
 	watched(t, func(a *Agent, z *zoneOf) {
 		unwell := keeperOf("c")
-		unwell.Probes[3] = plan.Probe{}
+		unwell.Probes[3] = plan.Probe{UnhealthySince: unwell.Now.Add(-time.Hour)}
 		a.offerNames(unwell)
 		time.Sleep(2 * time.Second)
 		n := len(z.seen())

@@ -133,6 +133,7 @@ func withdrawRows() map[string]row {
 		"one too many, silent a moment":     {house3(size(2), down("b", healthDoubt-1), publishing), still},
 		"it leaves, silent a moment":        {house3(leavingB, unwell(healthDoubt-1), publishing), still},
 		"it leaves, silent for long":        {house3(leavingB, unwell(healthDoubt), publishing), strings.Replace(gone, "[b]", "[]", 1)},
+		"it leaves, well again":             {house3(leavingB, probe("b", func(o *Observation, p *Probe) { p.UnhealthySince = o.Now.Add(-time.Hour) }), publishing), still},
 		"it leaves, the keeper is new":      {house3(leavingB, probe("b", func(_ *Observation, p *Probe) { *p = Probe{} }), publishing), still},
 		"a follower knows of nobody":        {see(data(1), following), "[] serve: voter: following the leader"},
 		"a follower withdraws nobody":       {house3(following, leaving), "[] serve: voter: following the leader"},

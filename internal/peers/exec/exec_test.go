@@ -23,6 +23,10 @@ var usual = entry.Ports{Client: 2379, Peer: 2380, Agent: 2378}
 // program writes a program; it appears whole, so that no start finds it open.
 func program(t testing.TB, path, script string) {
 	t.Helper()
+	// A process that is forked while the file is open to be written keeps it so, and
+	// it cannot be started meanwhile.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	must(t, os.WriteFile(path+".tmp", []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	must(t, os.Rename(path+".tmp", path))
 }
