@@ -25,7 +25,9 @@ printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstrai
 parameter ca.crt >"$new/ca.crt"
 [ -s "$dir/node.key" ] || { openssl ecparam -name prime256v1 -genkey -noout -out "$new/node.key"; mv "$new/node.key" "$dir/node.key"; }
 openssl req -new -key "$dir/node.key" -subj "/CN=$id" -out "$new/csr"
-parameter ca.key | openssl x509 -req -sha256 -days 90 -in "$new/csr" -CA "$new/ca.crt" -CAkey /dev/stdin \
+# Read whole first: openssl stops reading at the key's last line, and whoever still writes then fails.
+authority=$(parameter ca.key)
+printf '%s\n' "$authority" | openssl x509 -req -sha256 -days 90 -in "$new/csr" -CA "$new/ca.crt" -CAkey /dev/stdin \
   -set_serial "0x$(openssl rand -hex 16)" -extfile "$new/ext" -out "$new/node.crt" 2>/dev/null
 openssl verify -CAfile "$new/ca.crt" "$new/node.crt" >/dev/null
 chown -R "$owner:" "$dir" "$new"
