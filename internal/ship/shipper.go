@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	pollEvery = 100 * time.Millisecond
+	pollEvery = 250 * time.Millisecond
 	pollLimit = 2 * time.Second
 	// taskLimit bounds what is asked of the store at once.
 	taskLimit = 30 * time.Second
