@@ -11,7 +11,7 @@ import (
 const (
 	// flushAfter is how old the first entry of a batch that changes something
 	// may get. With a poll before and an upload after, it is stored in a second.
-	flushAfter = 400 * time.Millisecond
+	flushAfter = 240 * time.Millisecond
 	flushBytes = 1 << 20
 	// maxBatch bounds what is read while the store takes the batch before.
 	maxBatch = 2 << 20

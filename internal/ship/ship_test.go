@@ -38,7 +38,7 @@ func TestOneShips(t *testing.T) {
 			t.Errorf("%d requests in an idle hour", n-before)
 		}
 		w.put(1, 10)
-		w.pass(700 * time.Millisecond)
+		w.pass(time.Second)
 		w.wantStored(1)
 		if n, _ := w.requests(); n != before+1 {
 			t.Errorf("%d requests for one write, want 1", n-before)
