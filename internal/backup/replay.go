@@ -11,10 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/quorate/quorate/internal/child"
 )
 
 const (
@@ -47,10 +48,11 @@ func replay(ctx context.Context, etcd []string, dataDir, logFile string) error {
 	cmd.Env = withoutEtcd(os.Environ())
 	cmd.Dir = sockets
 	cmd.Stdout, cmd.Stderr = log, log
-	p, err := start(cmd)
+	started, err := child.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("starting a private etcd: %w", err)
 	}
+	p := process{started}
 	err = p.untilServing(ctx, client)
 	if stopErr := p.stop(ctx); err == nil && stopErr != nil {
 		err = fmt.Errorf("stopping it: %w", stopErr)
@@ -92,36 +94,12 @@ func withoutEtcd(env []string) (kept []string) {
 	return kept
 }
 
-// process is a started etcd; ended is closed when it has been waited for.
-type process struct {
-	cmd   *exec.Cmd
-	ended chan struct{}
-	err   error // of Wait; valid once ended
-}
-
-// start starts the command in a goroutine that keeps its thread until the
-// command has ended: the kernel kills the child with the thread that made it
-// (dieWithUs), so a crash of this process leaves no etcd behind.
-func start(cmd *exec.Cmd) (*process, error) {
-	dieWithUs(cmd)
-	p := &process{cmd: cmd, ended: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.ended)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-		}
-	}()
-	return p, <-started
-}
+// process is a private etcd.
+type process struct{ *child.Process }
 
 // untilServing waits for a linearizable read, which etcd answers only when it
 // has applied everything committed before. Users and alarms do not stop it.
-func (p *process) untilServing(ctx context.Context, socket string) error {
+func (p process) untilServing(ctx context.Context, socket string) error {
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -138,8 +116,8 @@ func (p *process) untilServing(ctx context.Context, socket string) error {
 		}
 		select {
 		case <-again.C:
-		case <-p.ended:
-			return fmt.Errorf("it ended: %w", errors.Join(p.err, errors.New("before it served")))
+		case <-p.Ended():
+			return fmt.Errorf("it ended: %w", errors.Join(p.Wait(), errors.New("before it served")))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -162,20 +140,19 @@ func serves(ctx context.Context, client *http.Client) bool {
 
 // stop asks it to end, and makes it end: at once when nobody wants the result
 // any more.
-func (p *process) stop(ctx context.Context) error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+func (p process) stop(ctx context.Context) error {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	grace := time.NewTimer(stopGrace)
 	defer grace.Stop()
 	select {
-	case <-p.ended:
+	case <-p.Ended():
 	case <-grace.C:
 	case <-ctx.Done():
 	}
-	p.cmd.Process.Kill() // nothing, if it has ended
-	<-p.ended
-	return endedBy(p.cmd.ProcessState, syscall.SIGTERM)
+	p.Kill() // nothing, if it has ended
+	return endedBy(p.State(), syscall.SIGTERM)
 }
 
 // endedBy is content with a clean exit and with the end that we asked for:

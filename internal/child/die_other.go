@@ -1,14 +1,14 @@
 //go:build !linux
 
-package backup
+package child
 
 import (
 	"os/exec"
 	"syscall"
 )
 
-// dieWithUs cannot be had here: a crash of this process leaves the private
-// etcd running, unreachable, on a scratch copy.
+// dieWithUs cannot be had here: a crash of this process leaves the
+// child running, on scratch data.
 func dieWithUs(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }

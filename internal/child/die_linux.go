@@ -1,4 +1,4 @@
-package backup
+package child
 
 import (
 	"os/exec"
