@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,7 +40,7 @@ func (a *Agent) newShipping() (*shipping, error) {
 	member := &statusOf{dial: a.parts.Dial, url: a.clientURL()}
 	s := ship.New(ship.Parts{Log: a.log, Cluster: a.opt.Settings.Cluster, Node: a.opt.Name,
 		WALDir: filepath.Join(a.opt.Etcd.DataDir, "member", "wal"), Store: a.parts.Store, Codec: codec,
-		Status: member.ask, Look: a.shipScene})
+		Status: member.ask, Hash: member.hash, Look: a.shipScene})
 	a.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quorate", Name: "backup_unshipped_seconds",
 		Help: "Age of the oldest committed entry of this member that is not in the store yet, by whomever; 0 when all are."},
 		func() float64 { return s.Unshipped(time.Now()).Seconds() }))
@@ -51,14 +52,27 @@ func (a *Agent) newShipping() (*shipping, error) {
 type statusOf struct {
 	dial   func(string) *etcd.Client
 	url    string
+	mu     sync.Mutex
 	client *etcd.Client
 }
 
 func (s *statusOf) ask(ctx context.Context) (cluster.EtcdState, error) {
+	return s.dialled().Status(ctx)
+}
+
+// hash is for another goroutine than ask's.
+func (s *statusOf) hash(ctx context.Context) (chain.HashKV, error) {
+	h, err := s.dialled().HashKV(ctx, 0)
+	return chain.HashKV(h), err
+}
+
+func (s *statusOf) dialled() *etcd.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.client == nil {
 		s.client = s.dial(s.url)
 	}
-	return s.client.Status(ctx)
+	return s.client
 }
 
 func (s *statusOf) close() {

@@ -55,7 +55,8 @@ type Header struct {
 }
 
 // HashKV is what the live member said of its keys at a revision that lies in
-// the segment.
+// the segment or before it; every compaction that it speaks of is applied by the
+// segment's end.
 type HashKV struct {
 	Revision int64  `json:"revision"`
 	Compact  int64  `json:"compact_revision"`
@@ -134,6 +135,8 @@ func unsound(h Header) string {
 		return fmt.Sprintf("it speaks of %d bytes", h.Size)
 	case (h.Number == 1) != (h.Base != ""):
 		return "the first segment, and no other, names its snapshot"
+	case h.Check != nil && (h.Check.Revision < 1 || h.Check.Compact > h.Check.Revision):
+		return fmt.Sprintf("it speaks of a hash at revision %d, compacted at %d", h.Check.Revision, h.Check.Compact)
 	}
 	return ""
 }

@@ -100,7 +100,6 @@ func (p Plan) replay(ctx context.Context, src Source, a *Applier, say Progress, 
 		return fmt.Errorf("%w: %s is at index %d and revision %d, after %s", errPassed, p.Base.Key, a.Index(), a.Revision(), p.Cut)
 	}
 	began, done := a.Index(), int64(0)
-	var check *chain.HashKV
 	if p.Segments > 0 {
 		for s, err := range src.Log.Walk(ctx, p.From, p.Last.Number) {
 			if err != nil {
@@ -111,7 +110,9 @@ func (p Plan) replay(ctx context.Context, src Source, a *Applier, say Progress, 
 				return err
 			}
 			if whole && s.Check != nil {
-				check = s.Check
+				if err := r.compare(a, s.Check); err != nil {
+					return fmt.Errorf("segment %d: %w", s.Number, err)
+				}
 			}
 			if done++; say != nil {
 				say("log", done, int64(p.Segments))
@@ -122,7 +123,7 @@ func (p Plan) replay(ctx context.Context, src Source, a *Applier, say Progress, 
 		}
 	}
 	r.Entries = int(a.Index() - began)
-	return errors.Join(p.arrived(a), r.compare(a, check))
+	return p.arrived(a)
 }
 
 // applySegment applies a segment up to the cut; whole says that it did so to the
@@ -142,10 +143,10 @@ func (p Plan) applySegment(a *Applier, s chain.Segment) (whole bool, err error) 
 	return true, nil
 }
 
-// compare holds the state against the last hash that the live cluster told. One
-// that was compacted further since then cannot be compared.
+// compare holds the state at a segment's end against the hash in it, which the
+// live cluster told. One that was compacted further by then cannot be compared.
 func (r *Result) compare(a *Applier, check *chain.HashKV) error {
-	if check == nil || check.Revision > a.Revision() {
+	if check.Revision > a.Revision() {
 		return nil
 	}
 	hash, compacted, err := a.Hash(check.Revision)

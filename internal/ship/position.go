@@ -24,7 +24,7 @@ func (s *Shipper) enter(epoch cluster.Epoch) {
 	s.drop()
 	s.marks.forget()
 	s.position = position{epoch: epoch, end: cluster.LogEnd{Epoch: epoch}}
-	s.trouble, s.growth = trouble{}, growth{}
+	s.trouble, s.growth, s.pending, s.of = trouble{}, growth{}, nil, 0
 }
 
 // hear takes over from the others' reports how far the log is stored. Before

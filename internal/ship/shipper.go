@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,9 @@ type Parts struct {
 	Codec   *chain.Codec
 	// Status asks the member beside; an error when it does not answer.
 	Status func(context.Context) (cluster.EtcdState, error)
+	// Hash asks it for the hash of its keys at its newest revision, so that a replay
+	// can be held against it; nil: no hashes are stored.
+	Hash func(context.Context) (chain.HashKV, error)
 	// Look returns at once.
 	Look func() Scene
 }
@@ -74,6 +78,8 @@ type Shipper struct {
 	reading
 	trouble
 	growth growth
+	checking
+	hashing sync.WaitGroup
 }
 
 // position is how far the log is stored, as far as we know.
@@ -98,7 +104,7 @@ type reading struct {
 
 // New makes a Shipper.
 func New(p Parts) *Shipper {
-	s := &Shipper{parts: p, log: p.Log, tasks: make(chan func(), 1)}
+	s := &Shipper{parts: p, log: p.Log, tasks: make(chan func(), 1), checking: checking{answers: make(chan *check, 1)}}
 	s.out.Store(&cluster.LogReport{})
 	return s
 }
@@ -107,6 +113,7 @@ func New(p Parts) *Shipper {
 // It returns when all its work has ended.
 func (s *Shipper) Run(ctx context.Context) error {
 	defer s.drop()
+	defer s.hashing.Wait()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
@@ -183,6 +190,7 @@ func (s *Shipper) poll(ctx context.Context) {
 
 // ship takes the next step: find the end, choose a base, read, write.
 func (s *Shipper) ship(ctx context.Context, nodes []node) {
+	s.checks(ctx)
 	s.read(ctx)
 	switch {
 	case s.busy || s.at.Before(s.notBefore):

@@ -40,6 +40,8 @@ type world struct {
 	rev    int64
 	backup *cluster.Backup
 	epoch  cluster.Epoch
+	inUse  int64 // bytes of every member's database
+	hashed int   // times that a member was asked for its hash
 }
 
 // member is one node: a log, and a shipper while its agent runs.
@@ -177,7 +179,7 @@ func (m *member) create(index uint64) {
 func (m *member) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	m.Shipper, m.stop, m.done = New(Parts{Log: slog.New(slog.DiscardHandler), Cluster: "test", Node: m.name, WALDir: m.walDir(),
-		Store: view{m.w.store, m}, Codec: m.w.codec, Status: m.status, Look: m.look}), stop, make(chan struct{})
+		Store: view{m.w.store, m}, Codec: m.w.codec, Status: m.status, Hash: m.hash, Look: m.look}), stop, make(chan struct{})
 	go func() {
 		defer close(m.done)
 		_ = m.Run(ctx)
@@ -198,7 +200,7 @@ func (m *member) end() {
 func (m *member) state() cluster.EtcdState {
 	w := m.w
 	return cluster.EtcdState{Running: true, Healthy: true, Version: "3.7.3", ClusterID: 9, MemberID: id(m.name), Leader: id(w.nodes[w.leader].name),
-		Term: 1, Index: w.last, Applied: w.last, Revision: w.rev}
+		Term: 1, Index: w.last, Applied: w.last, Revision: w.rev, DBInUse: w.inUse}
 }
 
 func id(name string) cluster.MemberID { return cluster.MemberID(name[0]) }
@@ -210,6 +212,17 @@ func (m *member) status(context.Context) (cluster.EtcdState, error) {
 		return cluster.EtcdState{}, errors.New("it does not answer")
 	}
 	return m.state(), nil
+}
+
+// hash is no hash, but as bound to a revision as one.
+func (m *member) hash(context.Context) (chain.HashKV, error) {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	m.w.hashed++
+	if m.down {
+		return chain.HashKV{}, errors.New("it does not answer")
+	}
+	return chain.HashKV{Revision: m.w.rev, Hash: uint32(7 * m.w.rev)}, nil
 }
 
 func (m *member) look() Scene {

@@ -41,7 +41,7 @@ func (s *Shipper) encode() error {
 	h := chain.Header{Cluster: s.parts.Cluster, ClusterID: s.member.ClusterID, Epoch: s.epoch, Chain: s.end.Chain, Number: s.end.Number + 1,
 		FirstRevision: s.end.Revision, LastRevision: max(s.end.Revision, s.marks.revisionAt(last)),
 		From: s.seen(first).Round(0).UTC(), To: s.seen(last).Round(0).UTC(),
-		Previous: s.end.SHA256, By: s.parts.Node, Etcd: s.member.Version}
+		Previous: s.end.SHA256, Check: s.checkFor(last), By: s.parts.Node, Etcd: s.member.Version}
 	if h.Number == 1 {
 		h.Base = s.base
 	}
