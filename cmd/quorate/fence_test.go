@@ -13,6 +13,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quorate/quorate/internal/clustertest/process"
 )
 
 // aside are the data directories that the host has set aside.
@@ -38,9 +40,12 @@ func (h *host) wantAside(label string) {
 
 // pause stops agent and etcd where they are, as a frozen machine does.
 func (h *host) pause() (wake func()) {
+	h.r.t.Helper()
 	pid := h.etcdPID()
-	h.signal(syscall.SIGSTOP)
-	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	process.Pause(h.r.t, h.agent.Process)
+	etcd, err := os.FindProcess(pid)
+	must(h.r.t, err)
+	process.Pause(h.r.t, etcd)
 	return func() {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 		h.signal(syscall.SIGCONT)

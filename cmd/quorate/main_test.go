@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/quorate/quorate/internal/clustertest/loopback"
 )
 
 // program is the real binary, built once for all tests of this package.
@@ -16,21 +19,36 @@ var program string
 // network is the first three bytes of the loopback addresses of what runs beside
 // the rigs; each rig has a network of its own, the same with another second byte,
 // so that rigs can run at the same time.
-var network = "127.0.0"
+var network = "127.0.100"
 
 var rigs atomic.Int32
 
 func nextNetwork() string {
-	parts := strings.Split(network, ".")
-	return fmt.Sprintf("127.%d.%s", rigs.Add(1)%250+1, parts[2])
+	var third int
+	if _, err := fmt.Sscanf(network, "127.0.%d", &third); err != nil {
+		panic(fmt.Sprintf("QUORATE_TEST_NETWORK is %q: want 127.0.N", network))
+	}
+	return loopback.Rig(int(rigs.Add(1)), third)
+}
+
+// takeNetwork has this process's hosts meet no other's.
+func takeNetwork() (release io.Closer, err error) {
+	n, release, err := loopback.Take("rigs", 156)
+	network = fmt.Sprintf("127.0.%d", 100+n)
+	return release, err
 }
 
 func TestMain(m *testing.M) {
-	if n := os.Getenv("QUORATE_TEST_NETWORK"); n != "" {
-		network = n
-	}
 	if program = os.Getenv("QUORATE_TEST_PROGRAM"); program != "" { // a test that runs itself in another network
 		os.Exit(m.Run())
+	}
+	if n := os.Getenv("QUORATE_TEST_NETWORK"); n != "" {
+		network = n
+	} else if release, err := takeNetwork(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	} else {
+		defer release.Close()
 	}
 	dir, err := os.MkdirTemp("", "quorate-test")
 	if err != nil {

@@ -199,7 +199,9 @@ func (w *World) observeCA(m *machine, o *plan.Observation) {
 	case a.staleSince.IsZero() || a.staleOf != m.ca:
 		a.staleSince, a.staleOf = o.Now, m.ca
 	}
-	o.Process.StaleCA, o.Process.StaleSince = !a.staleSince.IsZero(), a.staleSince
+	if !a.staleSince.IsZero() {
+		o.Process.Stale = cluster.Stale{Why: plan.StaleCA, Since: a.staleSince}
+	}
 }
 
 func (w *World) etcdState(p *proc) cluster.EtcdState {
@@ -318,7 +320,7 @@ func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
 	r := &cluster.Report{Cluster: o.Settings.Cluster, Name: m.name, PeerID: m.id, Host: m.host, Zone: m.zone, PeerURL: m.peerURL(),
 		At: o.Now, Launched: m.launched, Disk: o.Disk, Etcd: o.Etcd.Value(), Lost: c.Lost, SeedFailed: c.SeedFailed,
 		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved, Local: o.Local,
-		StaleCA: o.Process.StaleCA, StaleSince: o.Process.StaleSince, Restarting: slices.Contains(m.agent.decision.Steps, plan.Step(plan.StopEtcd{}))}
+		Stale: o.Process.Stale, Restarting: slices.Contains(m.agent.decision.Steps, plan.Step(plan.StopEtcd{}))}
 	r.Etcd.Running, r.Etcd.Foreign = o.Process.Running, o.Process.Foreign
 	if o.Ledger.Charter.Known() {
 		v := o.Ledger.Charter.Value()

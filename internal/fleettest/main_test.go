@@ -1,50 +1,34 @@
 package fleettest
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/internal/clustertest/loopback"
 )
 
 // program is the real binary, built once for all tests of this package.
 var program string
 
 // networks are two fleets', of loopback addresses: each its first region's; the
-// second region's is the next one. No other package uses this second byte.
+// second region's is the next one. No other process has them.
 var networks [2]string
-
-// takeNetwork finds one that nobody else on this machine uses; it is given back
-// when this process ends, however it does.
-func takeNetwork() (network string, lock *os.File, err error) {
-	for n := range 128 {
-		f, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("quorate-fleet-network-%d.lock", n)), os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return "", nil, err
-		}
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			return fmt.Sprintf("127.31.%d.0/24", 2*n), f, nil
-		}
-		f.Close()
-	}
-	return "", nil, errors.New("every network is taken")
-}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	for i := range networks {
-		network, lock, err := takeNetwork()
+		n, release, err := loopback.Take("fleet", 128)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "taking a network:", err)
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer lock.Close()
-		networks[i] = network
+		defer release.Close()
+		networks[i] = fmt.Sprintf("127.%d.%d.0/24", loopback.Fleets, 2*n)
 	}
 	dir, err := os.MkdirTemp("", "quorate-fleet")
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/clustertest/process"
 	"github.com/quorate/quorate/internal/etcd"
 )
 
@@ -102,6 +103,16 @@ func (m *member) signal(s unix.Signal) {
 	if err := unix.Kill(m.proc.PID(), s); err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// pause ends all answers of the etcd until it is signalled to go on.
+func (m *member) pause() {
+	m.t.Helper()
+	p, err := os.FindProcess(m.proc.PID())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	process.Pause(m.t, p)
 }
 
 // follow reads the log until ctx ends, as a shipper would. The reader is kept

@@ -104,7 +104,7 @@ func loseTail(t *testing.T, members []*member) {
 	before := tailIndex(t, l)
 	for _, m := range members {
 		if m != l {
-			m.signal(unix.SIGSTOP)
+			m.pause()
 		}
 	}
 	c := dial(t, l)

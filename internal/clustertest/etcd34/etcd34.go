@@ -7,38 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/internal/clustertest/apt"
+	"github.com/quorate/quorate/internal/clustertest/process"
 )
-
-// FreeAddr is a host:port that is free now.
-func FreeAddr(t testing.TB, host string) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
 
 // Start runs an etcd with the v2 API until the test ends, and is its client
 // address: without flags a cluster of one. It may not answer yet.
 func Start(t testing.TB, flags ...string) (addr string) {
 	t.Helper()
-	addr, peer := FreeAddr(t, "127.0.0.1"), FreeAddr(t, "127.0.0.1")
+	addr, peer := process.FreeAddr(t), process.FreeAddr(t)
 	if len(flags) == 0 {
 		flags = []string{"--initial-cluster", "default=http://" + peer}
 	}
-	run(t, apt.Need(t, "/usr/bin/etcd", "etcd-server"), append([]string{"--data-dir", t.TempDir(), "--enable-v2",
+	process.Start(t, apt.Need(t, "/usr/bin/etcd", "etcd-server"), append([]string{"--data-dir", t.TempDir(), "--enable-v2",
 		"--listen-client-urls", "http://" + addr, "--advertise-client-urls", "http://" + addr,
 		"--listen-peer-urls", "http://" + peer, "--initial-advertise-peer-urls", "http://" + peer}, flags...)...)
 	return addr
@@ -50,8 +36,8 @@ func Discovery(t testing.TB, size int) (tokenURL string, service *os.Process) {
 	t.Helper()
 	behind := Start(t)
 	Await(t, "http://"+behind+"/health")
-	addr := FreeAddr(t, "127.0.0.1")
-	service = run(t, apt.Need(t, "/usr/bin/discovery.etcd.io", "etcd-discovery"), "-e", "http://"+behind, "-h", "http://"+addr, "-a", addr)
+	addr := process.FreeAddr(t)
+	service = process.Start(t, apt.Need(t, "/usr/bin/discovery.etcd.io", "etcd-discovery"), "-e", "http://"+behind, "-h", "http://"+addr, "-a", addr)
 	return Await(t, fmt.Sprintf("http://%s/new?size=%d", addr, size)), service
 }
 
@@ -82,29 +68,4 @@ func Get(u string) (string, error) {
 		err = errors.New(resp.Status)
 	}
 	return string(body), err
-}
-
-// run runs a program until the test ends; after a failure it shows what it said.
-func run(t testing.TB, path string, args ...string) *os.Process {
-	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed, it says its error
-		if t.Failed() {
-			said, _ := os.ReadFile(log.Name())
-			t.Logf("%s %q:\n%s", path, args, said[max(0, len(said)-3000):])
-		}
-	})
-	return cmd.Process
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/quorate/quorate/internal/clustertest/apt"
+	"github.com/quorate/quorate/internal/clustertest/process"
 )
 
 // Server is a running name server.
@@ -163,42 +164,10 @@ func tail(lines *bufio.Scanner) string {
 }
 
 // Pause makes the server silent, as a machine that hangs, and Resume ends that.
-func (s *Server) Pause(t testing.TB) {
-	t.Helper()
-	s.signal(t, syscall.SIGSTOP)
-	for deadline := time.Now().Add(10 * time.Second); !s.stopped(t); {
-		if time.Now().After(deadline) {
-			t.Fatal("named does not stop")
-		}
-		time.Sleep(time.Millisecond) // between two looks
-	}
-}
-
-// stopped says that every thread has come to its halt.
-func (s *Server) stopped(t testing.TB) bool {
-	t.Helper()
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
-	if err != nil || len(threads) == 0 {
-		t.Fatalf("named has no threads: %v", err)
-	}
-	for _, path := range threads {
-		raw, _ := os.ReadFile(path) // one that has ended is not running
-		if _, state, _ := strings.Cut(string(raw), ") "); state != "" && state[0] != 'T' {
-			return false
-		}
-	}
-	return true
-}
+func (s *Server) Pause(t testing.TB) { t.Helper(); process.Pause(t, s.cmd.Process) }
 
 // Resume lets a paused server answer again.
-func (s *Server) Resume(t testing.TB) { s.signal(t, syscall.SIGCONT) }
-
-func (s *Server) signal(t testing.TB, sig syscall.Signal) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		t.Fatal(err)
-	}
-}
+func (s *Server) Resume(t testing.TB) { t.Helper(); process.Resume(t, s.cmd.Process) }
 
 func write(t testing.TB, path, text string) {
 	t.Helper()

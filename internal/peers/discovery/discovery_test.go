@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/clustertest/process"
 	"github.com/quorate/quorate/internal/peers/entry"
 	"github.com/quorate/quorate/internal/peers/peerstest"
 	"github.com/quorate/quorate/internal/peers/registry"
@@ -62,7 +62,7 @@ func names(t testing.TB, s *Source) string {
 }
 
 func TestContract(t *testing.T) {
-	addr, cmd := startRegistry(t)
+	addr, server := startRegistry(t)
 	c := client(t, clientv3.Config{Endpoints: []string{addr}})
 	s, raw := token(t, addr, 2)
 	if !strings.HasPrefix(raw, "etcd://"+addr+"/") || !strings.HasSuffix(raw, "?every=0s") || len(s.token) != 32 {
@@ -83,8 +83,8 @@ func TestContract(t *testing.T) {
 	must(t, s.Register(t.Context(), "z", "http://z.example:2380")) // again: keeps its place
 	want.Gathers, want.Size = true, 2
 	peerstest.Run(t, peerstest.Leaf{Source: s, Want: want,
-		Break: func() { signal(t, cmd, syscall.SIGSTOP) }, Mend: func() { signal(t, cmd, syscall.SIGCONT) }})
-	dead := open(t, strings.Replace(raw, addr, freePort(t)+","+addr, 1))
+		Break: func() { process.Pause(t, server) }, Mend: func() { process.Resume(t, server) }})
+	dead := open(t, strings.Replace(raw, addr, process.FreeAddr(t)+","+addr, 1))
 	if got := names(t, dead); got != names(t, s) {
 		t.Errorf("with one dead host: %s", got)
 	}
@@ -181,8 +181,9 @@ func TestFounders(t *testing.T) {
 
 // TestSecured: TLS with certificates of both sides, and a user.
 func TestSecured(t *testing.T) {
-	cert, key := selfSigned(t)
-	addr, peer := freePort(t), freePort(t)
+	addr, peer := process.FreeAddr(t), process.FreeAddr(t)
+	host, _, _ := strings.Cut(addr, ":")
+	cert, key := selfSigned(t, host)
 	start(t, "--listen-client-urls", "https://"+addr, "--advertise-client-urls", "https://"+addr, "--listen-peer-urls", "http://"+peer,
 		"--initial-advertise-peer-urls", "http://"+peer, "--initial-cluster", "default=http://"+peer,
 		"--cert-file", cert, "--key-file", key, "--trusted-ca-file", cert, "--client-cert-auth", "--bcrypt-cost", "4")

@@ -12,9 +12,7 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +21,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"go.uber.org/zap"
+
+	"github.com/quorate/quorate/internal/clustertest/process"
 )
 
 // TestMain makes the test binary an etcd, as quorate's own is one.
@@ -34,49 +34,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // start runs an etcd with these flags until the test ends.
-func start(t testing.TB, flags ...string) *exec.Cmd {
+func start(t testing.TB, flags ...string) *os.Process {
 	t.Helper()
-	dir := t.TempDir()
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd := exec.Command(os.Args[0], append([]string{"etcd", "--data-dir", filepath.Join(dir, "data")}, flags...)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed, it says its error
-		if t.Failed() {
-			said, _ := os.ReadFile(log.Name())
-			t.Logf("etcd %q:\n%s", flags, said[max(0, len(said)-3000):])
-		}
-	})
-	return cmd
+	return process.Start(t, os.Args[0], append([]string{"etcd", "--data-dir", filepath.Join(t.TempDir(), "data")}, flags...)...)
 }
 
 // startRegistry runs an etcd of one, which serves at host:port.
-func startRegistry(t testing.TB, flags ...string) (addr string, cmd *exec.Cmd) {
+func startRegistry(t testing.TB, flags ...string) (addr string, p *os.Process) {
 	t.Helper()
-	addr, peer := freePort(t), freePort(t)
-	cmd = start(t, append([]string{"--listen-client-urls", "http://" + addr, "--advertise-client-urls", "http://" + addr,
+	addr, peer := process.FreeAddr(t), process.FreeAddr(t)
+	p = start(t, append([]string{"--listen-client-urls", "http://" + addr, "--advertise-client-urls", "http://" + addr,
 		"--listen-peer-urls", "http://" + peer, "--initial-advertise-peer-urls", "http://" + peer, "--initial-cluster", "default=http://" + peer}, flags...)...)
-	return addr, cmd
+	return addr, p
 }
 
 // client is a plain one, once the server answers.
@@ -109,19 +79,12 @@ func eventually(t testing.TB, ok func() error) {
 	}
 }
 
-func signal(t testing.TB, cmd *exec.Cmd, s syscall.Signal) {
-	t.Helper()
-	if err := cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// selfSigned is a certificate for 127.0.0.1 that is its own authority.
-func selfSigned(t testing.TB) (cert, key string) {
+// selfSigned is a certificate for that host that is its own authority.
+func selfSigned(t testing.TB, host string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "registry"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.ParseIP(host)},
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
 	der, err2 := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	raw, err3 := x509.MarshalECPrivateKey(private)

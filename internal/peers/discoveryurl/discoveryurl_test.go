@@ -7,11 +7,11 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/clustertest/etcd34"
+	"github.com/quorate/quorate/internal/clustertest/process"
 	"github.com/quorate/quorate/internal/peers/entry"
 	"github.com/quorate/quorate/internal/peers/peerstest"
 )
@@ -57,7 +57,7 @@ func contract(t *testing.T, raw string, breaks, mends func()) {
 // TestService: Debian's etcd-discovery, with its etcd 3.4 behind.
 func TestService(t *testing.T) {
 	raw, service := etcd34.Discovery(t, 2)
-	contract(t, raw, func() { must(t, service.Signal(syscall.SIGSTOP)) }, func() { must(t, service.Signal(syscall.SIGCONT)) })
+	contract(t, raw, func() { process.Pause(t, service) }, func() { process.Resume(t, service) })
 	unknown := open(t, raw[:len(raw)-4]+"0000?every=0s")
 	if v, err := unknown.View(t.Context()); err == nil || v.Peers != nil || !errors.Is(err, errNoToken) {
 		t.Errorf("%+v, %v", v, err)
@@ -162,7 +162,7 @@ func TestWithEtcdsOwn(t *testing.T) {
 		}
 		return nil
 	})
-	peer := etcd34.FreeAddr(t, "127.0.27.99")
+	peer := process.FreeAddr(t)
 	must(t, s.Register(t.Context(), "ours", "http://"+peer))
 	v, err := s.View(t.Context())
 	if err != nil || names(v) != "theirs ours" {
@@ -217,7 +217,7 @@ func TestUnknown(t *testing.T) {
 			}
 		})
 	}
-	_, err := open(t, "http://"+etcd34.FreeAddr(t, "127.0.0.1")+"/secret-token").View(t.Context())
+	_, err := open(t, "http://"+process.FreeAddr(t)+"/secret-token").View(t.Context())
 	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v", err)
 	}
