@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/plan"
@@ -71,5 +72,7 @@ func (a *Agent) observeAuthorities(o *plan.Observation) {
 	case a.ca.since.IsZero(), now != a.ca.seen:
 		a.ca.seen, a.ca.since = now, o.Now
 	}
-	o.Process.StaleCA, o.Process.StaleSince = !a.ca.since.IsZero(), a.ca.since
+	if !a.ca.since.IsZero() {
+		o.Process.Stale = cluster.Stale{Why: plan.StaleCA, Since: a.ca.since}
+	}
 }

@@ -45,7 +45,7 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 		Disk: o.Disk, Local: o.Local, Etcd: o.Etcd.Value(), Ready: ready,
 		Lost: c.Lost, SeedFailed: c.SeedFailed, Disowns: c.Disowns, Joining: c.Joining, Moved: c.Moved,
 		Join: o.Settings.Join, Leaving: o.Self.Leaving,
-		StaleCA: o.Process.StaleCA, StaleSince: o.Process.StaleSince, Restarting: slices.Contains(d.Steps, plan.Step(plan.StopEtcd{})),
+		Stale: o.Process.Stale, Restarting: slices.Contains(d.Steps, plan.Step(plan.StopEtcd{})),
 		Reason: line, Steps: d.StepNames(), Since: a.reasonAt, LastError: a.lastErr,
 	}
 	r.Etcd.Running, r.Etcd.Foreign, r.Etcd.Restarts, r.Etcd.PID = o.Process.Running, o.Process.Foreign, a.launch.restarts, a.pid()
@@ -64,6 +64,7 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	r.Charter, r.Grant = value(o.Ledger.Charter), value(o.Ledger.Grant)
 	r.Lock, r.Verdict, r.Backup = value(o.Ledger.Lock), value(o.Ledger.Verdict), a.newestBackup(o)
 	r.Log, r.Proven = a.logReport(), a.proofs.provenKey()
+	r.Care = a.reportCare(o)
 	return r
 }
 

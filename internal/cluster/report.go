@@ -41,11 +41,18 @@ type Report struct {
 	Leaving bool         `json:"leaving,omitempty"` // `quorate leave`: wants to be removed
 	Moved   bool         `json:"moved,omitempty"`   // runs on kept data at another peer URL than its entry says
 
-	// StaleCA says that this node's etcd must restart to trust the authorities of
-	// its files, since StaleSince; Restarting, that it is about to stop it.
-	StaleCA    bool      `json:"stale_ca,omitempty"`
-	StaleSince time.Time `json:"stale_since,omitzero"`
-	Restarting bool      `json:"restarting,omitempty"`
+	// Stale is why this node's etcd must restart; Restarting says that it is about
+	// to stop it.
+	Stale      Stale `json:"stale,omitzero"`
+	Restarting bool  `json:"restarting,omitempty"`
+
+	Roll *Roll `json:"roll,omitempty"` // the newest roll it knows
+	// Rolled is the number of the newest roll that this node's etcd has been
+	// started for. It is durable before that start.
+	Rolled     uint64       `json:"rolled,omitempty"`
+	RollFailed *RollFailure `json:"roll_failed,omitempty"` // of the newest roll
+	Offers     []Version    `json:"offers,omitempty"`      // which etcds this node could run, oldest first
+	V2         string       `json:"v2,omitempty"`          // what its data holds of etcd's v2 store; "": nothing
 
 	Crashes int      `json:"crashes,omitempty"` // of etcd, in a row
 	Doomed  []string `json:"doomed,omitempty"`  // ids of peers that will be interrupted, as far as it has heard
@@ -68,6 +75,8 @@ type Report struct {
 	Backup *Backup    `json:"backup,omitempty"` // the newest good backup it knows
 	Log    *LogReport `json:"log,omitempty"`    // nil: it does not ship the raft log
 	Proven string     `json:"proven,omitempty"` // key of the backup that this node has last restored and found good
+
+	Care Care `json:"care,omitzero"`
 
 	Reason    string    `json:"reason"` // of its last decision
 	Steps     []string  `json:"steps,omitempty"`
@@ -93,7 +102,13 @@ type EtcdState struct {
 	Revision  int64     `json:"revision,omitempty"`
 	DBSize    int64     `json:"db_size,omitempty"`   // bytes on disk
 	DBInUse   int64     `json:"db_in_use,omitempty"` // bytes
+	Quota     int64     `json:"quota,omitempty"`     // bytes; what the database may grow to; 0: not told, before 3.6
 	Errors    []string  `json:"errors,omitempty"`    // alarms, as etcd names them
+	Alarms    []Alarm   `json:"alarms,omitempty"`    // that stand
+
+	Storage        Version `json:"storage,omitzero"`         // of the format of its data; zero before 3.6
+	ClusterVersion Version `json:"cluster_version,omitzero"` // the oldest minor among the members, as they have agreed
+	DowngradeTo    Version `json:"downgrade_to,omitzero"`    // a downgrade is enabled; zero: none, or it does not tell
 }
 
 // JoinStrategy says what a newcomer may do to get in; as elastic-etcd named them.

@@ -9,9 +9,10 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
 )
 
 // checkLimit bounds one `etcd --version`: a cold disk may need seconds to load
@@ -25,8 +26,11 @@ type Binary struct {
 	Prefix []string // arguments before etcd's flags
 }
 
-// Version is etcd's version; what follows a patch number is dropped.
-type Version struct{ Major, Minor, Patch int }
+// Version is etcd's version.
+type Version = cluster.Version
+
+// ParseVersion reads a version out of what etcd prints.
+func ParseVersion(s string) (Version, error) { return cluster.ParseVersion(s) }
 
 // BuiltIn is the etcd inside this executable.
 func BuiltIn() (Binary, error) {
@@ -110,31 +114,4 @@ func flagError(complaint string, err error) error {
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(complaint), "\n")
 	return fmt.Errorf("%w: %s", err, first)
-}
-
-var versionText = regexp.MustCompile(`(\d+)\.(\d+)\.(\d+)`)
-
-// ParseVersion reads "3.7.3", "v3.7.3-rc.0" or etcd's "etcd Version: 3.7.3".
-func ParseVersion(s string) (Version, error) {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	m := versionText.FindStringSubmatch(line)
-	if m == nil {
-		return Version{}, fmt.Errorf("reading etcd's version from %q: want three numbers", line)
-	}
-	var v Version
-	for i, part := range []*int{&v.Major, &v.Minor, &v.Patch} {
-		n, err := strconv.Atoi(m[i+1])
-		if err != nil {
-			return Version{}, fmt.Errorf("reading etcd's version from %q: %w", line, err)
-		}
-		*part = n
-	}
-	return v, nil
-}
-
-func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }
-
-// Less orders versions by age.
-func (v Version) Less(w Version) bool {
-	return slices.Compare([]int{v.Major, v.Minor, v.Patch}, []int{w.Major, w.Minor, w.Patch}) < 0
 }

@@ -23,7 +23,7 @@ func TestParseVersion(t *testing.T) {
 			t.Errorf("ParseVersion(%q) = %s, %v; want %q", in, v, err, want)
 		}
 	}
-	if !(Version{3, 5, 33}).Less(Version{3, 6, 0}) || (Version{3, 6, 0}).Less(Version{3, 6, 0}) || (Version{4, 0, 0}).Less(Version{3, 9, 9}) {
+	if !(Version{Major: 3, Minor: 5, Patch: 33}).Less(Version{Major: 3, Minor: 6, Patch: 0}) || (Version{Major: 3, Minor: 6, Patch: 0}).Less(Version{Major: 3, Minor: 6, Patch: 0}) || (Version{Major: 4, Minor: 0, Patch: 0}).Less(Version{Major: 3, Minor: 9, Patch: 9}) {
 		t.Error("Less does not order by age")
 	}
 }

@@ -129,9 +129,9 @@ func (c Config) Authorities() []string {
 // for each that is down, and so delays the very restart of a whole cluster.)
 func defaults(v Version) []Setting {
 	switch {
-	case !v.Less(Version{3, 6, 0}):
+	case !v.Less(Version{Major: 3, Minor: 6, Patch: 0}):
 		return []Setting{{"feature-gates", "CompactHashCheck=true"}}
-	case !v.Less(Version{3, 5, 5}):
+	case !v.Less(Version{Major: 3, Minor: 5, Patch: 5}):
 		return []Setting{{"experimental-compact-hash-check-enabled", "true"}}
 	}
 	return nil

@@ -17,10 +17,10 @@ func TestArgsByVersion(t *testing.T) {
 		"--initial-advertise-peer-urls=http://10.0.0.1:2380",
 	}
 	for version, checks := range map[Version][]string{
-		{3, 5, 4}:  nil,
-		{3, 5, 33}: {"--experimental-compact-hash-check-enabled=true"},
-		{3, 6, 14}: {"--feature-gates=CompactHashCheck=true"},
-		{3, 7, 3}:  {"--feature-gates=CompactHashCheck=true"},
+		{Major: 3, Minor: 5, Patch: 4}:  nil,
+		{Major: 3, Minor: 5, Patch: 33}: {"--experimental-compact-hash-check-enabled=true"},
+		{Major: 3, Minor: 6, Patch: 14}: {"--feature-gates=CompactHashCheck=true"},
+		{Major: 3, Minor: 7, Patch: 3}:  {"--feature-gates=CompactHashCheck=true"},
 	} {
 		wantStrings(t, version.String(), Args(version, c, Start{}), slices.Concat(common, checks))
 	}

@@ -53,7 +53,7 @@ func launchAndHang(dir string, args []string) {
 	select {}
 }
 
-var sevenThree = Version{3, 7, 3}
+var sevenThree = Version{Major: 3, Minor: 7, Patch: 3}
 
 // member is one etcd under test.
 type member struct {

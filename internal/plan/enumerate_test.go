@@ -142,7 +142,7 @@ func renewal() space {
 	led := func(leader string) opt { return func(o *Observation) { *o = ring(leader) } }
 	return space{name: "renewal", base: func() Observation { return ring("b") }, axes: []axis{
 		{"leader", []opt{led("a"), led("b"), led("c")}},
-		{"self", []opt{asIs, newCA(0), func(o *Observation) { o.Process.StaleCA = false }}},
+		{"self", []opt{asIs, newCA(0), func(o *Observation) { o.Process.Stale = cluster.Stale{} }}},
 		mate("b"), mate("c"),
 		{"name", []opt{asIs, func(o *Observation) { o.Self.Name = "bb" }, func(o *Observation) { o.Self.Name = "d" }}},
 		{"members", []opt{asIs, unknownMembers, and(unknownMembers, says("b", func(r *cluster.Report) { r.Keeper = false })),

@@ -37,6 +37,7 @@ type Observation struct {
 	Invitations map[cluster.MemberID]string `json:"invitations,omitempty"`
 	Publishing  Publishing                  `json:"publishing,omitzero"` // the keeper's, of DNS records
 	Machines    Machines                    `json:"machines,omitzero"`
+	Care        Care                        `json:"care,omitzero"`
 }
 
 // Settings are the operator's wishes.
@@ -51,6 +52,7 @@ type Settings struct {
 	DeadAfter       time.Duration        `json:"dead_after"`
 	LearnerPatience time.Duration        `json:"learner_patience"`
 	BackupEvery     time.Duration        `json:"backup_every"` // 0: none
+	Care            CareSettings         `json:"care,omitzero"`
 
 	HasCloud   bool          `json:"has_cloud,omitempty"`   // machines can be held, let go, given up
 	SurgeWait  time.Duration `json:"surge_wait,omitempty"`  // how long a departing voter stays for its replacement
@@ -68,15 +70,12 @@ type Self struct {
 
 // Process is the etcd process of this node.
 type Process struct {
-	Running   bool      `json:"running"`
-	Foreign   bool      `json:"foreign,omitempty"`    // serves at our address, but is not ours to stop
-	NotBefore time.Time `json:"not_before,omitzero"`  // back-off after crashes
-	Crashes   int       `json:"crashes,omitempty"`    // in a row
-	SeedFails int       `json:"seed_fails,omitempty"` // restores of this charter's seed that failed, in a row
-	// StaleCA says that the files of the authorities that etcd trusts hold
-	// something else, wholly written, than when it started and read them.
-	StaleCA    bool      `json:"stale_ca,omitempty"`
-	StaleSince time.Time `json:"stale_since,omitzero"`
+	Running   bool          `json:"running"`
+	Foreign   bool          `json:"foreign,omitempty"`    // serves at our address, but is not ours to stop
+	NotBefore time.Time     `json:"not_before,omitzero"`  // back-off after crashes
+	Crashes   int           `json:"crashes,omitempty"`    // in a row
+	SeedFails int           `json:"seed_fails,omitempty"` // restores of this charter's seed that failed, in a row
+	Stale     cluster.Stale `json:"stale,omitzero"`       // why it must restart
 }
 
 // Ledger is what the store holds; without a store, what consent has made.

@@ -7,6 +7,10 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
+// StaleCA is why an etcd must restart whose files of authorities hold something
+// else, wholly written, than when it started and read them.
+const StaleCA = "its CA has changed"
+
 // renewAfter is how long a changed CA must have stood at every node that has it
 // before the first restarts: long enough that all know of all (see renew), and
 // that an operator's copying is over.
@@ -32,7 +36,7 @@ const renewAge = 3 * time.Second
 // healthy for 10 s need not wait for its turn: everyone has seen that by then,
 // and waits for it.
 func renew(o Observation, d Decision) Decision {
-	if !o.Process.StaleCA || o.Process.Foreign || len(d.Steps) > 0 || d.Verb == "refuse" {
+	if o.Process.Stale.Why == "" || o.Process.Foreign || len(d.Steps) > 0 || d.Verb == "refuse" {
 		return d
 	}
 	if !o.Etcd.Value().Healthy {
@@ -48,7 +52,7 @@ func renew(o Observation, d Decision) Decision {
 		return do("renew", "etcd restarts for its new CA", []any{"the only member"}, StopEtcd{})
 	case len(cluster.Learners(members)) > 0:
 		return renewLater("a learner is joining")
-	case o.Now.Sub(o.Process.StaleSince) < renewAfter:
+	case o.Now.Sub(o.Process.Stale.Since) < renewAfter:
 		return renewLater("it has not stood long enough", o.Self.Name)
 	}
 	for _, m := range members {
@@ -88,9 +92,9 @@ func holdsUp(o Observation, m cluster.Member) string {
 		return "a voter restarts"
 	case r.Etcd.Leader != e.Leader || r.Etcd.Term != e.Term:
 		return "a voter follows another leader"
-	case !r.StaleCA:
+	case r.Stale.Why == "":
 		return ""
-	case r.At.Sub(r.StaleSince) < renewAfter:
+	case r.At.Sub(r.Stale.Since) < renewAfter:
 		return "it has not stood long enough"
 	case o.leads() || e.Leader != m.ID && !behind:
 		return "another voter's turn comes first"
@@ -104,7 +108,7 @@ func holdsUp(o Observation, m cluster.Member) string {
 func renewSick(o Observation, d Decision) Decision {
 	k, found, _ := o.keeper()
 	lock := o.Ledger.Lock
-	stood := o.Now.Sub(o.Process.StaleSince) >= renewAfter
+	stood := o.Now.Sub(o.Process.Stale.Since) >= renewAfter
 	sick := !o.UnhealthySince.IsZero() && o.Now.Sub(o.UnhealthySince) >= renewAfter
 	if found && k.Etcd.ClusterID == o.Disk.ClusterID && stood && sick && !lock.Unknown() && !lock.Value().Held(o.Now) {
 		return do("renew", "etcd follows nobody, and restarts for its new CA", []any{k.Name, " leads"}, StopEtcd{})

@@ -12,14 +12,14 @@ func TestRenew(t *testing.T) { check(t, renewRows()) }
 
 // newCA has the CA of our etcd changed for so long.
 func newCA(ago time.Duration) opt {
-	return func(o *Observation) { o.Process.StaleCA, o.Process.StaleSince = true, o.Now.Add(-ago) }
+	return func(o *Observation) { o.Process.Stale = cluster.Stale{Why: StaleCA, Since: o.Now.Add(-ago)} }
 }
 
 // newCAAt has that of another node's, whose clock is an hour ahead.
 func newCAAt(name string, ago time.Duration) opt {
 	return says(name, func(r *cluster.Report) {
-		r.StaleCA, r.At = true, noon.Add(time.Hour)
-		r.StaleSince = r.At.Add(-ago)
+		r.At = noon.Add(time.Hour)
+		r.Stale = cluster.Stale{Why: StaleCA, Since: r.At.Add(-ago)}
 	})
 }
 
@@ -60,7 +60,7 @@ func sick(ago time.Duration) opt {
 // restartBreaks is the judge's word on an etcd that is stopped for its CA: of
 // those that need it, the first alone, in a cluster that is well without it.
 func restartBreaks(o Observation) string {
-	if !o.Process.StaleCA || o.Process.Foreign || o.Ledger.Lock.Unknown() || isPaused(o) {
+	if o.Process.Stale.Why == "" || o.Process.Foreign || o.Ledger.Lock.Unknown() || isPaused(o) {
 		return "an etcd is stopped that serves"
 	}
 	me := o.Etcd.Value()
@@ -68,7 +68,7 @@ func restartBreaks(o Observation) string {
 		return r.Keeper && r.Etcd.Healthy && r.Etcd.ClusterID == o.Disk.ClusterID
 	})
 	if !me.Healthy {
-		if keeper < 0 || o.UnhealthySince.IsZero() || o.Now.Sub(o.UnhealthySince) < 10*time.Second || o.Now.Sub(o.Process.StaleSince) < 10*time.Second {
+		if keeper < 0 || o.UnhealthySince.IsZero() || o.Now.Sub(o.UnhealthySince) < 10*time.Second || o.Now.Sub(o.Process.Stale.Since) < 10*time.Second {
 			return "a sick etcd is stopped too soon, or where no quorum lives without it"
 		}
 		return ""
@@ -83,7 +83,7 @@ func restartBreaks(o Observation) string {
 	if len(members) == 1 && members[0].ID == me.MemberID {
 		return ""
 	}
-	if me.Leader == me.MemberID || o.Now.Sub(o.Process.StaleSince) < 10*time.Second || len(members) == 0 {
+	if me.Leader == me.MemberID || o.Now.Sub(o.Process.Stale.Since) < 10*time.Second || len(members) == 0 {
 		return "a leader is stopped, or before all know of its CA"
 	}
 	for _, m := range members {
@@ -96,7 +96,7 @@ func restartBreaks(o Observation) string {
 			return "two etcds are down"
 		case o.Reports[i].Etcd.Leader != me.Leader || o.Reports[i].Etcd.Term != me.Term:
 			return "a voter is stopped in an election"
-		case o.Reports[i].StaleCA && m.ID != me.Leader && m.Name < o.Self.Name:
+		case o.Reports[i].Stale.Why != "" && m.ID != me.Leader && m.Name < o.Self.Name:
 			return "a voter is stopped out of its turn"
 		}
 	}
@@ -112,7 +112,7 @@ func renewRows() map[string]row {
 	hidden := unknownMembers
 	return map[string]row{
 		"a follower's turn":                    {ring("b"), restarts},
-		"its CA is what it was":                {ring("b", func(o *Observation) { o.Process.StaleCA = false }), calm},
+		"its CA is what it was":                {ring("b", func(o *Observation) { o.Process.Stale = cluster.Stale{} }), calm},
 		"not ours to stop":                     {ring("b", func(o *Observation) { o.Process.Foreign = true }), calm},
 		"something else is to be done":         {ring("b", unstamped, seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x77})), "adopt: the data is of the adopted cluster: WriteStartedMark{1}, AdoptData{1}"},
 		"the leader has something to do":       {ring("a", size(1)), "keep: more voters than wanted (3 of 1): RemoveMember{c}"},
