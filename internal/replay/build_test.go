@@ -36,6 +36,7 @@ type archive struct {
 	st       *store.Store
 	base     cluster.Backup
 	segments []chain.Header
+	lies     uint64 // the segment whose hash is not the live cluster's; 0: none
 }
 
 // snapshotFile is the backup.Source of a database.
@@ -57,7 +58,7 @@ func withHash(db string) (io.ReadCloser, error) {
 
 // newArchive stores the load: the snapshot is said to be a little older than it
 // is, as a backup's manifest does, and the log begins before it.
-func newArchive(t testing.TB, l *load) *archive {
+func newArchive(t testing.TB, l *load, lies ...uint64) *archive {
 	t.Helper()
 	st, err := store.Open(t.Context(), "file://"+t.TempDir(), "c")
 	if err != nil {
@@ -74,7 +75,7 @@ func newArchive(t testing.TB, l *load) *archive {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arc := &archive{st: st, base: base, src: Source{Store: st, Cluster: "c", Log: chain.Reader{Objects: st, Codec: codec, Cluster: "c"}}}
+	arc := &archive{st: st, base: base, lies: append(lies, 0)[0], src: Source{Store: st, Cluster: "c", Log: chain.Reader{Objects: st, Codec: codec, Cluster: "c"}}}
 	arc.ship(t, l)
 	return arc
 }
@@ -102,6 +103,14 @@ func (arc *archive) ship(t testing.TB, l *load) {
 		}
 		s.LastRevision = max(end.Revision, revisions.Revision()-7)
 		rest = rest[n:]
+		hash, compacted, err := revisions.Hash(revisions.Revision())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Check = &chain.HashKV{Revision: revisions.Revision(), Compact: compacted, Hash: hash}
+		if s.Number == arc.lies {
+			s.Check.Hash++
+		}
 		if len(rest) == 0 {
 			s.Check = &chain.HashKV{Revision: l.end.revision, Compact: l.end.compacted, Hash: l.end.hash}
 		}
@@ -137,6 +146,25 @@ func TestBuild(t *testing.T) {
 	t.Run("behind the end", func(t *testing.T) { arc.behindTheEnd(t, l) })
 	t.Run("a charter", func(t *testing.T) { arc.aCharter(t, l) })
 	t.Run("damage", func(t *testing.T) { arc.damage(t, l) })
+	t.Run("another hash", func(t *testing.T) { anotherHash(t, l) })
+}
+
+// anotherHash: a hash in the midst that is not the replay's ends it, whatever the
+// ones behind it say.
+func anotherHash(t *testing.T, l *load) {
+	arc := newArchive(t, l, 3)
+	dir := filepath.Join(t.TempDir(), "m")
+	r, err := arc.build(t, Cut{}, newNode(t, "4", dir).target(0))
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "segment 3: ") {
+		t.Errorf("built %+v, %v", r, err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("and yet it is there")
+	}
+	before := arc.segments[1].Last
+	if r, err := arc.build(t, Cut{Index: before}, newNode(t, "4", dir).target(0)); err != nil || r.Checked == 0 {
+		t.Errorf("before it: %+v, %v", r, err)
+	}
 }
 
 func (arc *archive) build(t *testing.T, cut Cut, into ...backup.Target) (Result, error) {
