@@ -11,9 +11,9 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"go.etcd.io/etcd/server/v3/etcdmain"
 
 	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/replay"
 )
 
 // cli is the whole command line: one file a subcommand.
@@ -38,19 +38,17 @@ type cli struct {
 	Version   versionCmd   `cmd:"" help:"Print the versions of quorate and of the built-in etcd."`
 }
 
-// etcdCmd is only for the help: Main starts etcd before any parsing.
-type etcdCmd struct {
-	Flags []string `arg:"" optional:"" help:"etcd's own flags."`
-}
-
 func main() { os.Exit(Main(os.Args, os.Stdout, os.Stderr)) }
 
 // Main is main with its exit code as a result: 0 done, 2 bad input, else what
 // the subcommand says.
 func Main(args []string, out, errOut io.Writer) int {
 	if len(args) > 1 && args[1] == "etcd" {
-		etcdmain.Main(args[1:]) // ends the process itself
+		runEtcd(args[1:]) // ends the process itself
 		return 0
+	}
+	if len(args) == 2 && args[1] == replay.Subcommand {
+		return replay.Work(os.Stdin, out)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

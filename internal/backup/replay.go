@@ -32,19 +32,31 @@ const (
 // time limit but ctx, because a long log takes long. The process has ended
 // when replay returns.
 func replay(ctx context.Context, etcd []string, dataDir, logFile string) error {
+	return privately(ctx, etcd, logFile, func(sockets string) ([]string, func(context.Context, process) error) {
+		client := filepath.Join(sockets, "c")
+		return aloneFlags(dataDir, client, filepath.Join(sockets, "p")), func(ctx context.Context, p process) error {
+			asking := overSocket(client)
+			return p.until(ctx, "it served", func() bool { return serves(ctx, asking) })
+		}
+	})
+}
+
+// privately runs etcd with the flags that make it listen in a directory of
+// sockets, until done says so, and stops it.
+func privately(ctx context.Context, etcd []string, logFile string, with func(sockets string) (flags []string, done func(context.Context, process) error)) error {
 	sockets, err := os.MkdirTemp("", "quorate-") // short: a socket's path has some 100 bytes
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(sockets)
-	client := filepath.Join(sockets, "c")
 	log, err := os.OpenFile(logFile, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 
-	cmd := exec.Command(etcd[0], append(etcd[1:len(etcd):len(etcd)], aloneFlags(dataDir, client, filepath.Join(sockets, "p"))...)...)
+	flags, done := with(sockets)
+	cmd := exec.Command(etcd[0], append(etcd[1:len(etcd):len(etcd)], flags...)...)
 	cmd.Env = withoutEtcd(os.Environ())
 	cmd.Dir = sockets
 	cmd.Stdout, cmd.Stderr = log, log
@@ -53,7 +65,7 @@ func replay(ctx context.Context, etcd []string, dataDir, logFile string) error {
 		return fmt.Errorf("starting a private etcd: %w", err)
 	}
 	p := process{started}
-	err = p.untilServing(ctx, client)
+	err = done(ctx, p)
 	if stopErr := p.stop(ctx); err == nil && stopErr != nil {
 		err = fmt.Errorf("stopping it: %w", stopErr)
 	}
@@ -97,33 +109,35 @@ func withoutEtcd(env []string) (kept []string) {
 // process is a private etcd.
 type process struct{ *child.Process }
 
-// untilServing waits for a linearizable read, which etcd answers only when it
-// has applied everything committed before. Users and alarms do not stop it.
-func (p process) untilServing(ctx context.Context, socket string) error {
-	transport := &http.Transport{
+// overSocket is a client of what listens there.
+func overSocket(socket string) *http.Client {
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", socket)
 		},
-	}
-	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	}}
+}
+
+// until waits for it to be so, or for its end.
+func (p process) until(ctx context.Context, what string, so func() bool) error {
 	again := time.NewTicker(lookEvery)
 	defer again.Stop()
-	for {
-		if serves(ctx, client) {
-			return nil
-		}
+	for !so() {
 		select {
 		case <-again.C:
 		case <-p.Ended():
-			return fmt.Errorf("it ended: %w", errors.Join(p.Wait(), errors.New("before it served")))
+			return fmt.Errorf("it ended: %w", errors.Join(p.Wait(), errors.New("before "+what)))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+	return nil
 }
 
+// serves is a linearizable read, which etcd answers only when it has applied
+// everything committed before. Users and alarms do not stop it.
 func serves(ctx context.Context, client *http.Client) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://etcd/health?exclude=NOSPACE&exclude=CORRUPT", nil)
 	if err != nil {

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
-
-	"github.com/coreos/go-semver/semver"
-	"go.etcd.io/etcd/api/v3/version"
+	"path/filepath"
 
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/chain"
@@ -17,17 +14,6 @@ import (
 // of etcd or of ours, or an etcd of another version. Nothing is kept.
 var ErrDiverged = errors.New("the replay is not what the live cluster was")
 
-// ErrOtherMinor says that the log was written by an etcd of another minor, which
-// may apply entries otherwise.
-var ErrOtherMinor = errors.New("the log is of another etcd")
-
-// Replays says whether a log written by that version can be replayed here.
-func Replays(etcd string) bool {
-	theirs, err := semver.NewVersion(etcd)
-	ours := semver.New(version.Version)
-	return err == nil && theirs.Major == ours.Major && theirs.Minor == ours.Minor
-}
-
 // errPassed says that a snapshot is behind the cut after all.
 var errPassed = errors.New("the snapshot is behind the cut")
 
@@ -35,17 +21,13 @@ var errPassed = errors.New("the snapshot is behind the cut")
 // is compressed there: a guess for a first refusal.
 const growth = 6
 
-// garbage is Go's GC percent while a log is applied: an agent's own is low, for
-// its etcd's sake, and no etcd runs then.
-const garbage = 200
-
 // Result is what was built.
 type Result struct {
 	Plan     Plan   `json:"plan"`
 	Index    uint64 `json:"raft_index"`
 	Revision int64  `json:"revision"` // before it is bumped
 	Entries  int    `json:"entries"`  // of the log that were applied
-	Checked  int64  `json:"checked"`  // the revision at which it hashed as the live cluster did; 0: none was recorded
+	Checked  int64  `json:"checked"`  // the last revision at which it hashed as the live cluster did; 0: none could be compared
 }
 
 // Progress hears how far a restore is: bytes of the snapshot, then segments.
@@ -53,7 +35,9 @@ type Progress func(what string, done, total int64)
 
 // Build makes the targets' data directories, all from the same cut, by the first
 // plan that leads there; see backup.RestoreAll for what is left on an error, and
-// Survey for why there are several. What was tried in vain is told as well.
+// Survey for why there are several. What was tried in vain is told as well. The
+// log is applied by another process (Work): the program's main must be ready to
+// be that, by Subcommand.
 func Build(ctx context.Context, src Source, plans []Plan, say Progress, into ...backup.Target) (Result, error) {
 	var failed []error
 	for _, p := range plans {
@@ -78,95 +62,154 @@ func (p Plan) build(ctx context.Context, src Source, say Progress, into []backup
 	if p.Segments > 0 || p.Cut.exact() {
 		amend.Do = func(db string) error { return p.amend(ctx, src, db, say, &r) }
 		amend.Room = growth*p.Bytes + 64<<20
+		if !Replays(p.Etcd) {
+			amend.Room += p.Base.Size + 2*roundSize // another etcd's log, and maybe a copy
+		}
 	}
 	err := backup.RestoreAll(ctx, src.Store, p.Base, amend, into...)
 	return r, err
 }
 
 // amend brings the snapshot's database to the cut.
-func (p Plan) amend(ctx context.Context, src Source, db string, say Progress, r *Result) (err error) {
-	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
-	a, err := Open(db)
+func (p Plan) amend(ctx context.Context, src Source, db string, say Progress, r *Result) error {
+	db, err := filepath.Abs(db)
 	if err != nil {
 		return err
 	}
-	err = p.replay(ctx, src, a, say, r)
-	r.Index, r.Revision = a.Index(), a.Revision()
-	return errors.Join(err, a.Close())
+	b := &bench{ctx: ctx, src: src, plan: p, db: db}
+	defer b.clear()
+	if err := b.walk(say); err != nil {
+		return err
+	}
+	if err := b.end(); err != nil {
+		return err
+	}
+	r.Index, r.Revision, r.Checked, r.Entries = b.at.Index, b.at.Revision, b.at.Checked, int(b.at.Index-b.from)
+	return p.arrived(b.at)
 }
 
-func (p Plan) replay(ctx context.Context, src Source, a *Applier, say Progress, r *Result) error {
-	if p.Cut.passed(a) {
-		return fmt.Errorf("%w: %s is at index %d and revision %d, after %s", errPassed, p.Base.Key, a.Index(), a.Revision(), p.Cut)
-	}
-	began, done := a.Index(), int64(0)
-	if p.Segments > 0 {
-		for s, err := range src.Log.Walk(ctx, p.From, p.Last.Number) {
-			if err != nil {
-				return fmt.Errorf("reading the log behind index %d: %w", a.Index(), err)
-			}
-			whole, err := p.applySegment(a, s)
-			if err != nil {
-				return err
-			}
-			if whole && s.Check != nil {
-				if err := r.compare(a, s.Check); err != nil {
-					return fmt.Errorf("segment %d: %w", s.Number, err)
-				}
-			}
-			if done++; say != nil {
-				say("log", done, int64(p.Segments))
-			}
-			if p.Cut.reached(a) {
-				break
-			}
-		}
-	}
-	r.Entries = int(a.Index() - began)
-	return p.arrived(a)
+// bench is where a database is worked on: by a worker of ours, or by an etcd of
+// the minor that wrote the log.
+type bench struct {
+	ctx  context.Context
+	src  Source
+	plan Plan
+	db   string
+
+	own   *worker       // nil while none of ours has the database open
+	other *elder        // nil unless entries wait for an etcd of another minor
+	check *chain.HashKV // what such entries are to be held against in the end
+	from  uint64        // where the database was; 0: not known yet
+	wants int64         // the revision to arrive at, if the plan's cut is not that
+	at    answer
 }
 
-// applySegment applies a segment up to the cut; whole says that it did so to the
-// segment's end.
-func (p Plan) applySegment(a *Applier, s chain.Segment) (whole bool, err error) {
-	if !Replays(s.Etcd) {
-		return false, fmt.Errorf("segment %d: %w: etcd %s, and here is %s", s.Number, ErrOtherMinor, s.Etcd, version.Version)
-	}
-	for _, e := range s.Entries {
-		if p.Cut.reached(a) {
-			return false, nil
-		}
-		if err := a.Apply(e); err != nil {
-			return false, fmt.Errorf("segment %d: %w", s.Number, err)
-		}
-	}
-	return true, nil
+func (b *bench) passed() error {
+	return fmt.Errorf("%w: %s is at index %d and revision %d, after %s", errPassed, b.plan.Base.Key, b.at.Index, b.at.Revision, b.plan.Cut)
 }
 
-// compare holds the state at a segment's end against the hash in it, which the
-// live cluster told. One that was compacted further by then cannot be compared.
-func (r *Result) compare(a *Applier, check *chain.HashKV) error {
-	if check.Revision > a.Revision() {
+// walk has the segments applied up to the cut.
+func (b *bench) walk(say Progress) error {
+	if b.plan.Segments == 0 {
 		return nil
 	}
-	hash, compacted, err := a.Hash(check.Revision)
-	switch {
-	case err != nil || compacted != check.Compact:
-		return nil
-	case hash != check.Hash:
-		return fmt.Errorf("%w: HashKV at revision %d is %d, and was %d", ErrDiverged, check.Revision, hash, check.Hash)
+	done := int64(0)
+	for s, err := range b.src.Log.Walk(b.ctx, b.plan.From, b.plan.Last.Number) {
+		if err != nil {
+			return fmt.Errorf("reading the log behind index %d: %w", b.at.Index, err)
+		}
+		if err := b.apply(s); err != nil {
+			return err
+		}
+		if done++; say != nil {
+			say("log", done, int64(b.plan.Segments))
+		}
+		if b.at.Reached {
+			break
+		}
 	}
-	r.Checked = check.Revision
 	return nil
 }
 
+// apply hands a segment to whoever is of its minor.
+func (b *bench) apply(s chain.Segment) error {
+	if !Replays(s.Etcd) {
+		return b.elder(s)
+	}
+	if err := b.work(); err != nil {
+		return err
+	}
+	err := b.own.apply(s)
+	b.at = b.own.at
+	return err
+}
+
+// work has a worker of ours open the database, unless one has.
+func (b *bench) work() (err error) {
+	if b.own != nil {
+		return nil
+	}
+	if err := b.elderRest(); err != nil {
+		return err
+	}
+	if b.own, err = startWorker(b.ctx, b.db, b.plan.Cut); err != nil {
+		return err
+	}
+	b.at = b.own.at
+	if b.from > 0 {
+		return nil
+	}
+	if b.from = b.at.Index; b.plan.Cut.passed(b.at) {
+		return b.passed()
+	}
+	return nil
+}
+
+// rest has our worker close the database.
+func (b *bench) rest() error {
+	if b.own == nil {
+		return nil
+	}
+	err := b.own.close()
+	b.at = b.own.at
+	b.clear()
+	return err
+}
+
+// end has all of it in the file, and knows where it ends.
+func (b *bench) end() error {
+	if err := b.work(); err != nil {
+		return err
+	}
+	if b.check != nil {
+		if err := b.own.apply(chain.Segment{Header: chain.Header{Check: b.check}}); err != nil {
+			return err
+		}
+	}
+	if err := b.rest(); err != nil {
+		return err
+	}
+	if b.wants > 0 && b.at.Revision != b.wants {
+		return fmt.Errorf("%w: index %d should make revision %d, and the etcd that wrote the log makes it %d", ErrDiverged, b.at.Index, b.wants, b.at.Revision)
+	}
+	return nil
+}
+
+// clear ends what still runs.
+func (b *bench) clear() {
+	if b.own != nil {
+		b.own.stop()
+		b.own = nil
+	}
+}
+
 // arrived holds what was reached against the plan.
-func (p Plan) arrived(a *Applier) error {
+func (p Plan) arrived(at answer) error {
 	switch {
-	case p.Cut.Revision > a.Revision():
-		return fmt.Errorf("the log ends at revision %d, before %s: %w", a.Revision(), p.Cut, ErrNothing)
-	case p.Cut.Index > a.Index(), p.Cut == (Cut{}) && p.Last.Index > a.Index():
-		return fmt.Errorf("the log ends at index %d: %w", a.Index(), ErrGap)
+	case p.Cut.Revision > at.Revision:
+		return fmt.Errorf("the log ends at revision %d, before %s: %w", at.Revision, p.Cut, ErrNothing)
+	case p.Cut.Index > at.Index, p.Cut == (Cut{}) && p.Last.Index > at.Index:
+		return fmt.Errorf("the log ends at index %d: %w", at.Index, ErrGap)
 	}
 	return nil
 }

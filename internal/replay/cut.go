@@ -58,9 +58,9 @@ func (c Cut) reached(a *Applier) bool {
 	return c.Index > 0 && a.Index() >= c.Index || c.Revision > 0 && a.Revision() >= c.Revision
 }
 
-// passed says that it stands behind it.
-func (c Cut) passed(a *Applier) bool {
-	return c.Index > 0 && a.Index() > c.Index || c.Revision > 0 && a.Revision() > c.Revision
+// passed says that a worker stands behind it.
+func (c Cut) passed(at answer) bool {
+	return c.Index > 0 && at.Index > c.Index || c.Revision > 0 && at.Revision > c.Revision
 }
 
 // exact says that only the applier knows where the cut is.

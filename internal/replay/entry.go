@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"errors"
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -14,7 +13,7 @@ import (
 // The only ones left tell of the members' names, which are new after a restore.
 const v2Request protowire.Number = 2
 
-var errNewer = errors.New("it holds a request that this etcd does not know: replay it with the etcd that wrote it")
+var errNewer = hearsay{"it holds a request that this etcd does not know: replay it with the etcd that wrote it", ErrUnreplayable}
 
 // decode is the request to apply, or nil for an entry that changes nothing that
 // a restore is to bring back: a change of the members, what members say of

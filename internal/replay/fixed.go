@@ -39,8 +39,9 @@ func walked(ctx context.Context, src Source, p Plan) (last uint64, why string, e
 			return last, err.Error(), nil
 		case err != nil:
 			return 0, "", err
-		case !Replays(s.Etcd):
-			return last, fmt.Sprintf("segment %d: %v: etcd %s", s.Number, ErrOtherMinor, s.Etcd), nil
+		}
+		if _, err := src.replayer(s.Etcd); err != nil {
+			return last, fmt.Sprintf("segment %d: %v", s.Number, err), nil
 		}
 		last = s.Number
 	}

@@ -18,8 +18,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// TestMain lets the test binary be etcd, as the real binary is.
+// TestMain lets the test binary be etcd and the worker, as the real binary is.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == Subcommand {
+		os.Exit(Work(os.Stdin, os.Stdout))
+	}
 	if len(os.Args) > 1 && os.Args[1] == "etcd" {
 		etcdmain.Main(os.Args[1:])
 		return

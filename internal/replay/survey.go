@@ -18,6 +18,7 @@ type Source struct {
 	Store   backup.Store // with its keys, see backup.Sealed
 	Log     chain.Reader
 	Cluster string
+	Etcds   Etcds // for a log of another minor; nil: such a log is not replayed
 }
 
 // Plan is what a restore is made of: a full snapshot, and the segments after it.
