@@ -7,7 +7,7 @@
 //	127.n.b.n, that b, n 1 to 250 those rigs' hosts, but for the next two
 //	127.31.b.n                    fleettest's machines (Fleets)
 //	127.88.1.n                    the probe's hosts
-//	127.251.n.n                   free ports (package process)
+//	127.251.n.n to 127.254.n.n    free ports (package process)
 package loopback
 
 import (

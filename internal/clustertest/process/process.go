@@ -97,10 +97,16 @@ var (
 // test process's own, so that no other takes it before somebody listens there.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
+	return FreeAddrAt(t, 0)
+}
+
+// FreeAddrAt is one at the first, second, third or fourth (3) host of this process.
+func FreeAddrAt(t testing.TB, host int) string {
+	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
 	for {
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.251.%d.%d:0", os.Getpid()>>8&0xff, os.Getpid()&0xff))
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 251+host, os.Getpid()>>8&0xff, os.Getpid()&0xff))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -231,8 +230,7 @@ func TestWithEtcdsOwn(t *testing.T) {
 	client(t, clientv3.Config{Endpoints: []string{addr}})
 	s, _ := token(t, addr, 3)
 	node := func(i int) (flags []string, client, peer string) {
-		host := fmt.Sprintf("127.0.27.%d", 100+i)
-		client, peer = at(t, host), at(t, host)
+		client, peer = process.FreeAddrAt(t, 1+i), process.FreeAddrAt(t, 1+i)
 		return []string{"--name", fmt.Sprint("n", i), "--listen-client-urls", "http://" + client, "--advertise-client-urls", "http://" + client,
 			"--listen-peer-urls", "http://" + peer, "--initial-advertise-peer-urls", "http://" + peer}, client, peer
 	}
@@ -264,15 +262,6 @@ func TestWithEtcdsOwn(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// at is a free port of that host.
-func at(t testing.TB, host string) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", host+":0")
-	must(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // TestConcurrentFirst: of those that register at once each has its own place.

@@ -162,7 +162,7 @@ func TestWithEtcdsOwn(t *testing.T) {
 		}
 		return nil
 	})
-	peer := process.FreeAddr(t)
+	peer := process.FreeAddrAt(t, 1)
 	must(t, s.Register(t.Context(), "ours", "http://"+peer))
 	v, err := s.View(t.Context())
 	if err != nil || names(v) != "theirs ours" {
