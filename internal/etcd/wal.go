@@ -37,6 +37,7 @@ type logEnd struct {
 	commit    uint64    // of the last hard state; it lags behind what etcd knows
 	snapshots []entryID // as recorded, valid or not
 	torn      bool      // the last record was being written when the machine stopped
+	v2        v2Log     // when it is asked for
 }
 
 // last is the end of the log as etcd will see it: a snapshot above the last
@@ -65,6 +66,7 @@ type walCursor struct {
 // constant memory; each further reading goes on where the last one ended.
 type walReader struct {
 	dir string
+	v2  bool // look for what has been written to the v2 store
 	at  walCursor
 }
 
@@ -108,6 +110,7 @@ func (r *walReader) unread(names []string) []string {
 		}
 	}
 	r.at = walCursor{}
+	r.at.end.v2.wanted = r.v2
 	return names
 }
 
@@ -182,6 +185,7 @@ func (e *logEnd) take(rec *walpb.Record) error {
 			return fmt.Errorf("decoding an entry: %w", err)
 		}
 		e.entry = entryID{entry.GetTerm(), entry.GetIndex()}
+		e.v2.take(&entry)
 	case wal.StateType:
 		var state raftpb.HardState
 		if err := proto.Unmarshal(rec.Data, &state); err != nil {
