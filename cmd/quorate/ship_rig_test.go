@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -20,80 +18,13 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
-// journal is what clients were told: each acknowledged write and when.
-type journal struct {
-	mu    sync.Mutex
-	acked map[string]time.Time
-	stop  context.CancelFunc
-	work  sync.WaitGroup
-}
-
-// traffic writes everything that etcd can be asked to write, through so many
-// clients, until it is ended. The keys that tell are unique: "ack/…".
-func (r *rig) traffic(clients int, names ...string) *journal {
-	ctx, stop := context.WithCancel(context.Background())
-	j := &journal{acked: map[string]time.Time{}, stop: stop}
-	r.t.Cleanup(j.end)
-	for i := range clients {
-		c := r.client(names...)
-		j.work.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
-				call, cancel := context.WithTimeout(ctx, 2*time.Second)
-				key := fmt.Sprintf("ack/%d/%d", i, n)
-				err := writeSomething(call, c, key, i, n)
-				cancel()
-				if err == nil {
-					j.mu.Lock()
-					j.acked[key] = time.Now()
-					j.mu.Unlock()
-				}
-			}
-		})
-	}
-	return j
-}
-
-func (j *journal) end() { j.stop(); j.work.Wait() }
-
-func (j *journal) count() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.acked)
-}
-
-// writeSomething writes the key in one of many ways.
-func writeSomething(ctx context.Context, c *clientv3.Client, key string, i, n int) (err error) {
-	switch n % 20 {
-	case 3:
-		_, err = c.Txn(ctx).If(clientv3.Compare(clientv3.Version(key), "=", 0)).Then(clientv3.OpPut(key, "t"), clientv3.OpDelete(fmt.Sprintf("gone/%d", i))).Commit()
-	case 7:
-		var l *clientv3.LeaseGrantResponse
-		if l, err = c.Grant(ctx, 3); err == nil {
-			_, err = c.Put(ctx, key, "l", clientv3.WithLease(l.ID))
-		}
-	case 11:
-		if _, err = c.Delete(ctx, fmt.Sprintf("ack/%d/%d", i, n-9)); err == nil {
-			_, err = c.Put(ctx, key, "d")
-		}
-	case 13:
-		var got *clientv3.PutResponse
-		if got, err = c.Put(ctx, key, "c"); err == nil && n%400 == 13 {
-			_, _ = c.Compact(ctx, got.Header.Revision-50)
-			_, _ = c.UserAdd(ctx, fmt.Sprintf("u%d-%d", i, n), "secret")
-			_, _ = c.RoleAdd(ctx, fmt.Sprintf("r%d-%d", i, n))
-		}
-	default:
-		_, err = c.Put(ctx, key, fmt.Sprintf("%064d", n))
-	}
-	return err
-}
-
 // shipped is what the store holds of the raft log: every chain of the epoch
 // walked from its beginning, each held against itself.
 type shipped struct {
 	chains  int
 	entries map[uint64]*raftpb.Entry
 	keys    map[string]bool // put in them
+	checks  int             // hashes that segments carry
 	end     cluster.LogEnd
 	bytes   int64
 }
@@ -115,6 +46,9 @@ func (r *rig) shipped(epoch cluster.Epoch) shipped {
 		out.bytes += c.Size()
 		for s, err := range read.Walk(context.Background(), h.Claimed(), c.Last()) {
 			must(r.t, err)
+			if s.Check != nil {
+				out.checks++
+			}
 			for _, e := range s.Entries {
 				if before := out.entries[e.GetIndex()]; before != nil && !proto.Equal(before, e) {
 					r.t.Errorf("entry %d is stored twice, and not the same: %v, %v", e.GetIndex(), before, e)
@@ -128,7 +62,7 @@ func (r *rig) shipped(epoch cluster.Epoch) shipped {
 	return out
 }
 
-// note takes in the keys that an entry puts.
+// note takes in the keys that an entry puts, and what it adds to users and roles.
 func (s *shipped) note(t testing.TB, e *raftpb.Entry) {
 	t.Helper()
 	if e.GetType() != raftpb.EntryNormal || len(e.GetData()) == 0 {
@@ -139,10 +73,20 @@ func (s *shipped) note(t testing.TB, e *raftpb.Entry) {
 	if q.Put != nil {
 		s.keys[string(q.Put.Key)] = true
 	}
-	for _, op := range q.Txn.GetSuccess() {
+	for _, op := range slices.Concat(q.Txn.GetSuccess(), q.Txn.GetFailure()) {
 		if p := op.GetRequestPut(); p != nil {
 			s.keys[string(p.Key)] = true
 		}
+	}
+	switch {
+	case q.AuthUserAdd != nil:
+		s.keys[userKey(q.AuthUserAdd.Name)] = true
+	case q.AuthRoleAdd != nil:
+		s.keys[roleKey(q.AuthRoleAdd.Name)] = true
+	case q.AuthUserDelete != nil:
+		s.keys[deletedKey(q.AuthUserDelete.Name)] = true
+	case q.AuthUserGrantRole != nil:
+		s.keys[grantKey(q.AuthUserGrantRole.User, q.AuthUserGrantRole.Role)] = true
 	}
 }
 

@@ -7,89 +7,170 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/raftlog"
+	"github.com/quorate/quorate/internal/replay"
 )
+
+// loadedRate is how many writes a second must be acknowledged, on the mean, for
+// what is shown to count as shown under load.
+const loadedRate = 1000
 
 // TestShippedWhenAllIsLost: under load every process is killed at once, and
 // every disk is gone. What the store holds of the raft log is all that was
-// acknowledged, but for the last second; and the metric has told the truth.
-func TestShippedWhenAllIsLost(t *testing.T) {
-	r := newRig(t, "--backup-interval", "1h")
+// acknowledged, but for the last second; the metric has told the truth; and
+// what the agents make of it is the cluster, with its leases, users and roles.
+func TestShippedWhenAllIsLost(t *testing.T) { // not parallel: it wants the processors
+	r := withAuth(t)
+	r.flags = append(r.flags, "--backup-interval", "1h", cheapPasswords)
 	a, b, c := r.trio()
 	hosts := []*host{a, b, c}
 	startAll(a, b, c)
 	r.voters(40*time.Second, "a", "b", "c")
-	put := r.client("a")
-	r.put(put, "first", "1")
+	r.put(r.client("a"), "first", "1")
 	r.ships(40*time.Second, hosts...)
+	var all []*journal
+	writes, spent := 0, time.Duration(0)
 	for round := range 3 {
-		j := r.traffic(24, "a", "b", "c")
-		began := time.Now()
-		r.eventually(60*time.Second, "much is written", func() error {
-			if time.Since(began) < 5*time.Second || j.count() < 6000 {
-				return fmt.Errorf("%d writes", j.count())
-			}
-			return nil
-		})
-		rate := float64(j.count()) / time.Since(began).Seconds()
+		j := r.traffic(loadWriters, "a", "b", "c")
+		all = append(all, j)
+		if round == 0 {
+			r.written(j, 2000)
+			r.enableAuth(r.client("a"))
+		}
+		r.written(j, 8000)
+		writes, spent = writes+j.count(), spent+time.Since(j.began)
+		t.Logf("round %d: %.0f writes/s", round, j.rate())
 		if round < 2 { // it settles, and everything is there
 			j.end()
-			r.eventually(20*time.Second, "all is stored", func() error {
-				for _, h := range hosts {
-					if age, ok := h.unshipped(); !ok || age > 0 {
-						return fmt.Errorf("%s: %.1f s", h.name, age)
-					}
-				}
-				return nil
-			})
+			r.allStored(hosts...)
 			s := r.shipped(1)
 			if n, _ := s.lacking(j); n > 0 || s.chains != 1 {
 				t.Errorf("at rest %d of %d writes are not stored, in %d chains", n, len(j.acked), s.chains)
 			}
-			t.Logf("%.0f writes/s; %d entries, %d segments, %d bytes", rate, len(s.entries), s.end.Number, s.bytes)
-			continue
 		}
-		said := map[string]float64{}
-		for _, h := range hosts {
-			said[h.name], _ = h.unshipped()
+	}
+	last := all[2]
+	said := map[string]float64{}
+	saidAt := map[string]time.Time{}
+	for _, h := range hosts {
+		saidAt[h.name] = time.Now()
+		said[h.name], _ = h.unshipped()
+	}
+	killed := time.Now()
+	for _, h := range hosts {
+		h.signal(syscall.SIGKILL)
+		h.killEtcd()
+	}
+	took := time.Since(killed)
+	for _, h := range hosts {
+		h.wipe()
+		if _, err := os.Stat(h.dataDir()); err == nil {
+			t.Error("a disk is left")
 		}
-		killed := time.Now()
-		for _, h := range hosts {
-			h.signal(syscall.SIGKILL)
-			h.killEtcd()
+	}
+	last.end()
+	if rate := float64(writes) / spent.Seconds(); rate < loadedRate {
+		t.Errorf("%.0f writes/s on the mean: less than %d proves little", rate, loadedRate)
+	}
+	s := r.shipped(1)
+	n, first := s.lacking(last)
+	lost := time.Duration(0)
+	if n > 0 {
+		lost = killed.Sub(first)
+	}
+	t.Logf("%d writes in %s; %d of the last %d are lost, of the last %s; the metric said %v; killing took %s; %d entries, %d segments, %d bytes, %d hashes",
+		writes, spent, n, len(last.acked), lost, said, took, len(s.entries), s.end.Number, s.bytes, s.checks)
+	if s.chains != 1 || lost > time.Second || s.checks == 0 {
+		t.Errorf("%d writes of the last %s are lost, in %d chains with %d hashes", n, lost, s.chains, s.checks)
+	}
+	for name, age := range said {
+		if since := killed.Sub(saidAt[name]).Seconds(); lost.Seconds() > age+since+0.5 {
+			t.Errorf("%s said %.2f s, %.2f s before, and what is lost is of %s", name, age, since, lost)
 		}
-		took := time.Since(killed)
+	}
+	r.wantHashes(t, s, all...)
+
+	startAll(a, b, c)
+	r.voters(120*time.Second, "a", "b", "c")
+	if charter := r.inEpoch(2, "a", "b", "c"); charter.Seed.Kind != cluster.SeedBackup || charter.Seed.Log.Number != s.end.Number || charter.Seed.Log.Index != s.end.Index {
+		t.Errorf("seed %+v, want the log's end %+v", charter.Seed, s.end)
+	}
+	if !regexp.MustCompile(`the log was applied.*checked_revision=[1-9]`).MatchString(a.log()) {
+		t.Error("the replay was held against no hash")
+	}
+	root := r.asRoot("a", "b", "c")
+	changes := 0
+	for _, j := range all {
+		by := killed.Add(-time.Second)
+		changes += j.wantAuth(t, r, by, "a", "b", "c")
+		j.wantKeys(t, r, root, by)
+		j.wantLeases(t, root, by)
+	}
+	if changes < 5 {
+		t.Errorf("only %d changes of users and roles", changes)
+	}
+}
+
+// written waits until so many writes are acknowledged, and some seconds are over.
+func (r *rig) written(j *journal, n int) {
+	r.t.Helper()
+	r.eventually(120*time.Second, "much is written", func() error {
+		if time.Since(j.began) < 5*time.Second || j.count() < n {
+			return fmt.Errorf("%d writes", j.count())
+		}
+		return nil
+	})
+}
+
+// allStored waits until every host says that nothing is unshipped.
+func (r *rig) allStored(hosts ...*host) {
+	r.t.Helper()
+	r.eventually(30*time.Second, "all is stored", func() error {
 		for _, h := range hosts {
-			h.wipe()
-			if _, err := os.Stat(h.dataDir()); err == nil {
-				t.Error("a disk is left")
+			if age, ok := h.unshipped(); !ok || age > 0 {
+				return fmt.Errorf("%s: %.1f s", h.name, age)
 			}
 		}
-		j.end()
-		s := r.shipped(1)
-		n, first := s.lacking(j)
-		lost := time.Duration(0)
-		if n > 0 {
-			lost = killed.Sub(first)
-		}
-		t.Logf("%.0f writes/s; %d acknowledged, %d lost, of the last %s; the metric said %v; killing took %s", rate, len(j.acked), n, lost, said, took)
-		if s.chains != 1 || lost > time.Second {
-			t.Errorf("%d writes of the last %s are lost, in %d chains", n, lost, s.chains)
-		}
-		if rate < 1000 {
-			t.Logf("only %.0f writes/s: this machine is busy", rate)
-		}
-		for name, age := range said {
-			if lost.Seconds() > age+0.3 {
-				t.Errorf("%s said %.2f s, and what is lost is of %s", name, age, lost)
+		return nil
+	})
+}
+
+// wantHashes restores to some of the moments at which a member said the hash of
+// its keys, and wants that hash.
+func (r *rig) wantHashes(t *testing.T, s shipped, all ...*journal) {
+	t.Helper()
+	compared := 0
+	for _, j := range all {
+		rand.Shuffle(len(j.hashes), func(i, k int) { j.hashes[i], j.hashes[k] = j.hashes[k], j.hashes[i] })
+		for _, want := range j.hashes[:min(len(j.hashes), 2)] {
+			if want.Revision > s.end.Revision {
+				continue
 			}
+			to := filepath.Join(t.TempDir(), "m")
+			r.does("restore", "--store", r.store, "--cluster", "test", "--at", strconv.FormatInt(want.Revision, 10), "--bump", "0", "--to", to)
+			db, err := replay.Open(filepath.Join(to, "member", "snap", "db"))
+			must(t, err)
+			hash, compact, err := db.Hash(want.Revision)
+			must(t, err)
+			if compact == want.Compact { // else it compacted while it hashed
+				if compared++; hash != want.Hash {
+					t.Errorf("at revision %d, compacted at %d, the hash is %d, and was %d", want.Revision, compact, hash, want.Hash)
+				}
+			}
+			must(t, db.Close())
 		}
+	}
+	if compared < 2 {
+		t.Errorf("only %d hashes were compared", compared)
 	}
 }
 
@@ -98,13 +179,14 @@ func TestShippedWhenAllIsLost(t *testing.T) {
 // two entries, it is one chain, it agrees with every member's own log, and at
 // rest it holds every acknowledged write.
 func TestShippingSurvives(t *testing.T) {
-	r := newRig(t, "--backup-interval", "1h")
+	r := withAuth(t)
+	r.flags = append(r.flags, "--backup-interval", "1h", cheapPasswords)
 	a, b, c := r.trio()
 	hosts := []*host{a, b, c}
 	startAll(a, b, c)
 	r.voters(40*time.Second, "a", "b", "c")
 	r.ships(40*time.Second, hosts...)
-	j := r.traffic(12, "a", "b", "c")
+	j := r.traffic(loadWriters/4, "a", "b", "c")
 	more := func(n int) {
 		t.Helper()
 		until := j.count() + n
@@ -118,6 +200,7 @@ func TestShippingSurvives(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	more(500)
+	r.enableAuth(r.client("a"))
 	for range 6 {
 		h := hosts[random.IntN(3)]
 		switch what := random.IntN(4); what {
@@ -142,14 +225,7 @@ func TestShippingSurvives(t *testing.T) {
 		more(300)
 	}
 	j.end()
-	r.eventually(30*time.Second, "all is stored", func() error {
-		for _, h := range hosts {
-			if age, ok := h.unshipped(); !ok || age > 0 {
-				return fmt.Errorf("%s: %.1f s", h.name, age)
-			}
-		}
-		return nil
-	})
+	r.allStored(hosts...)
 	s := r.shipped(1)
 	if n, _ := s.lacking(j); n > 0 || s.chains != 1 {
 		t.Errorf("%d of %d writes are not stored, in %d chains; seed %d", n, len(j.acked), s.chains, seed)

@@ -56,26 +56,28 @@ var blame = []error{backup.ErrDamaged, chain.ErrDamaged, chain.ErrGap, replay.Er
 // restoreSeed builds the staged directory from what the charter names: a
 // snapshot, and the log up to an end that is the same for every founder.
 func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
-	err := a.stage(c, func(t backup.Target) error {
+	err := a.stage(c, func(t backup.Target) (v cluster.Version, err error) {
 		b, err := backup.Seeded(ctx, a.vault(), c.Seed)
 		if err != nil {
-			return err
+			return v, err
 		}
+		wrote, _ := cluster.ParseVersion(b.Etcd)
+		v = plan.SeedAs(a.parts.Offers.Versions(), wrote)
 		src, err := a.archive()
 		if err != nil {
-			return err
+			return v, err
 		}
 		p, err := replay.Fixed(ctx, src, b, c.Seed.Log)
 		if err != nil {
-			return err
+			return v, err
 		}
 		a.log.Info("restoring the seed", "backup", b.Key, "bytes", b.Size, "revision", b.Revision, "segments", p.Segments, "index", max(p.Last.Index, b.Index))
 		r, err := replay.Build(ctx, src, []replay.Plan{p}, a.restoring(), t)
 		if r.Entries > 0 {
-			a.log.Info("the log was applied", "entries", r.Entries, "index", r.Index, "revision", r.Revision)
+			a.log.Info("the log was applied", "entries", r.Entries, "index", r.Index, "revision", r.Revision, "checked_revision", r.Checked)
 			debug.FreeOSMemory() // the etcd that comes next has use for it
 		}
-		return err
+		return v, err
 	})
 	switch {
 	case slices.ContainsFunc(blame, func(fault error) bool { return errors.Is(err, fault) }):
