@@ -179,10 +179,17 @@ func matters(a, b cluster.Report) bool {
 		}
 		return r.Grant.Nonce
 	}
-	return epoch(a) != epoch(b) || grant(a) != grant(b) || a.Disk.State != b.Disk.State || a.Keeper != b.Keeper ||
+	roll := func(r cluster.Report) uint64 {
+		if r.Roll == nil {
+			return 0
+		}
+		return r.Roll.Number
+	}
+	return roll(a) != roll(b) || a.Rolled != b.Rolled || a.Etcd.Healthy != b.Etcd.Healthy || a.Stale != b.Stale ||
+		epoch(a) != epoch(b) || grant(a) != grant(b) || a.Disk.State != b.Disk.State || a.Keeper != b.Keeper ||
 		a.Etcd.Leader != b.Etcd.Leader || len(a.Members) != len(b.Members) || len(a.Invitations) != len(b.Invitations) ||
 		a.Joining != b.Joining || len(a.Disowns) != len(b.Disowns) || a.Lost != b.Lost || a.Leaving != b.Leaving ||
-		a.Moved != b.Moved || a.Stale.Why != b.Stale.Why || a.Restarting != b.Restarting || a.ViewHash != b.ViewHash || a.Etcd.Running != b.Etcd.Running
+		a.Moved != b.Moved || a.Restarting != b.Restarting || a.ViewHash != b.ViewHash || a.Etcd.Running != b.Etcd.Running
 }
 
 // freshReports are the newest report of each agent, none older than 3 s, and

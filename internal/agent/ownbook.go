@@ -24,6 +24,7 @@ const (
 	readyFile   = "ready.json"
 	membersFile = "members.json"
 	lockFile    = "lock.json"
+	rollsFile   = "rolls.json"
 	verdictFile = "verdict.json"
 	journalFile = "journal.jsonl"
 )
@@ -43,7 +44,7 @@ func newOwnBook(dir string, a *Agent) *ownBook {
 	b.own = plan.Ledger{
 		Charter: load[cluster.Charter](b, charterFile), Grant: load[cluster.Charter](b, grantFile),
 		Ready: load[cluster.ReadyMark](b, readyFile), Checkpoint: load[cluster.Checkpoint](b, membersFile),
-		Lock: load[cluster.Lock](b, lockFile), Verdict: load[cluster.Verdict](b, verdictFile),
+		Lock: load[cluster.Lock](b, lockFile), Roll: load[cluster.Roll](b, rollsFile), Verdict: load[cluster.Verdict](b, verdictFile),
 		Backup: cluster.Absent[cluster.Backup](),
 	}
 	return b
@@ -105,6 +106,9 @@ func (b *ownBook) hear(r cluster.Report) {
 	if r.Lock != nil && r.Lock.Number > l.Lock.Value().Number {
 		b.keep(lockFile, *r.Lock, func() { l.Lock = cluster.Known(*r.Lock) })
 	}
+	if r.Roll != nil && newerRoll(*r.Roll, l.Roll.Value()) {
+		b.keep(rollsFile, *r.Roll, func() { l.Roll = cluster.Known(*r.Roll) })
+	}
 	if r.Verdict != nil && r.Verdict.At.After(l.Verdict.Value().At) {
 		b.keep(verdictFile, *r.Verdict, func() { l.Verdict = cluster.Known(*r.Verdict) })
 	}
@@ -119,6 +123,12 @@ func (b *ownBook) hear(r cluster.Report) {
 			b.keep(membersFile, m, func() { l.Checkpoint = cluster.Known(m) })
 		}
 	}
+}
+
+// newerRoll decides between two entries alike at every node: two keepers, one of
+// them of yesterday, may have written the same number.
+func newerRoll(r, than cluster.Roll) bool {
+	return r.Number > than.Number || r.Number == than.Number && r.Nonce > than.Nonce
 }
 
 func equalMembers(a, b []cluster.Member) bool {
@@ -219,4 +229,13 @@ func (b *ownBook) unlock(context.Context) (cluster.Lock, error) {
 
 func (b *ownBook) writeVerdict(_ context.Context, v cluster.Verdict) error {
 	return put(b, verdictFile, v, func(l *plan.Ledger) *cluster.Fact[cluster.Verdict] { return &l.Verdict })
+}
+
+func (b *ownBook) writeRoll(_ context.Context, r cluster.Roll) error {
+	if have := b.facts().Roll; have.Unknown() || !newerRoll(r, have.Value()) {
+		return nil
+	}
+	err := put(b, rollsFile, r, func(l *plan.Ledger) *cluster.Fact[cluster.Roll] { return &l.Roll })
+	b.a.gossipNow()
+	return err
 }

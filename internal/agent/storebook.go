@@ -38,6 +38,7 @@ type storeBook struct {
 	cached    plan.Ledger
 	probed    bool
 	lockAt    time.Time
+	rollAt    time.Time
 	sought    time.Time // when a good backup was last searched for
 	soughtFor string    // the operator's choice of one; empty: the newest
 	hearsay   bool      // the backup that is known is known by its manifest alone, from when this node kept
@@ -67,6 +68,9 @@ func (b *storeBook) hear(r cluster.Report) {
 	defer b.mu.Unlock()
 	if l := r.Lock; l != nil && l.Number > b.cached.Lock.Value().Number {
 		b.cached.Lock = cluster.Known(*l)
+	}
+	if r := r.Roll; r != nil && r.Number > b.cached.Roll.Value().Number {
+		b.cached.Roll = cluster.Known(*r)
 	}
 	newer := r.Charter != nil && r.Charter.Epoch > b.cached.Charter.Value().Epoch
 	verdict := r.Verdict != nil && !b.cached.Verdict.Known()
@@ -147,7 +151,7 @@ func (b *storeBook) pass(ctx context.Context) {
 		}
 		errs = append(errs, b.readBackup(ctx, s))
 	}
-	errs = append(errs, b.readLock(ctx))
+	errs = append(errs, b.readLock(ctx), b.readRoll(ctx))
 	b.fail(errors.Join(errs...))
 }
 
@@ -208,7 +212,7 @@ func (b *storeBook) readCharter(ctx context.Context) (cluster.Epoch, error) {
 // setCharter puts a charter in force: what was known of the epoch before is void.
 func (b *storeBook) setCharter(c cluster.Charter) {
 	b.update(func(l *plan.Ledger) {
-		*l = plan.Ledger{Charter: cluster.Known(c), Lock: l.Lock, Unfit: l.Unfit}
+		*l = plan.Ledger{Charter: cluster.Known(c), Lock: l.Lock, Roll: l.Roll, Unfit: l.Unfit}
 	})
 	b.mu.Lock()
 	b.sought = time.Time{}
@@ -254,6 +258,28 @@ func (b *storeBook) readLock(ctx context.Context) error {
 		b.noteLock(l)
 	}
 	return err
+}
+
+// readRoll reads the newest roll, as seldom as the lock: news comes from others.
+func (b *storeBook) readRoll(ctx context.Context) error {
+	if !b.rollAt.IsZero() && time.Since(b.rollAt) < lockEvery {
+		return nil
+	}
+	r, err := read(b.ledger.Roll(ctx, b.facts().Roll.Value().Number))
+	if err == nil {
+		b.rollAt = time.Now()
+		b.noteRoll(r)
+	}
+	return err
+}
+
+// noteRoll keeps the greater number.
+func (b *storeBook) noteRoll(f cluster.Fact[cluster.Roll]) {
+	b.update(func(l *plan.Ledger) {
+		if !l.Roll.Known() || f.Known() && f.Value().Number > l.Roll.Value().Number {
+			l.Roll = f
+		}
+	})
 }
 
 // noteLock keeps the greater number: a lock is never older than we knew.

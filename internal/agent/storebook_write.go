@@ -101,3 +101,17 @@ func (b *storeBook) writeVerdict(ctx context.Context, v cluster.Verdict) error {
 	}
 	return err
 }
+
+// writeRoll writes r if its number has no entry. Whoever wins, the winner's counts.
+func (b *storeBook) writeRoll(ctx context.Context, r cluster.Roll) error {
+	stands, err := b.ledger.WriteRoll(ctx, r)
+	if err != nil {
+		return err
+	}
+	if stands.Nonce != r.Nonce {
+		b.a.log.Info("another node wrote the roll's entry first", "number", stands.Number, "by", stands.By)
+	}
+	b.noteRoll(cluster.Known(stands))
+	b.a.gossipNow()
+	return nil
+}

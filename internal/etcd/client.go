@@ -125,20 +125,29 @@ func (c *Client) Status(ctx context.Context) (cluster.EtcdState, error) {
 	if err != nil {
 		return cluster.EtcdState{}, fmt.Errorf("reading the status of %s: %w", c.endpoint, refine(err))
 	}
+	storage, _ := cluster.ParseVersion(r.StorageVersion) // none before 3.6
+	var down cluster.Version
+	if i := r.DowngradeInfo; i.GetEnabled() {
+		down, _ = cluster.ParseVersion(i.GetTargetVersion())
+	}
 	return cluster.EtcdState{
-		Running:   true,
-		Version:   r.Version,
-		ClusterID: cluster.ClusterID(r.Header.GetClusterId()),
-		MemberID:  cluster.MemberID(r.Header.GetMemberId()),
-		Leader:    cluster.MemberID(r.Leader),
-		Learner:   r.IsLearner,
-		Term:      r.RaftTerm,
-		Index:     r.RaftIndex,
-		Applied:   r.RaftAppliedIndex,
-		Revision:  r.Header.GetRevision(),
-		DBSize:    r.DbSize,
-		DBInUse:   r.DbSizeInUse,
-		Errors:    r.Errors,
+		Storage:     storage,
+		DowngradeTo: down,
+		Running:     true,
+		Version:     r.Version,
+		ClusterID:   cluster.ClusterID(r.Header.GetClusterId()),
+		MemberID:    cluster.MemberID(r.Header.GetMemberId()),
+		Leader:      cluster.MemberID(r.Leader),
+		Learner:     r.IsLearner,
+		Term:        r.RaftTerm,
+		Index:       r.RaftIndex,
+		Applied:     r.RaftAppliedIndex,
+		Revision:    r.Header.GetRevision(),
+		DBSize:      r.DbSize,
+		DBInUse:     r.DbSizeInUse,
+		Errors:      r.Errors,
+		Alarms:      alarms(r.Errors),
+		Quota:       r.DbSizeQuota,
 	}, nil
 }
 

@@ -18,6 +18,7 @@ type PeerPort struct {
 	ClusterID cluster.ClusterID
 	Members   []cluster.Member // that member's own view, which may be old
 	Version   string           // the server's
+	Agreed    cluster.Version  // the cluster's, as its members have agreed; zero: not yet
 }
 
 // ProbePeerPort asks whether an etcd lives at a peer URL. An error proves
@@ -56,11 +57,13 @@ func probe(ctx context.Context, base string, files TLSFiles) (PeerPort, error) {
 	}
 	var version struct {
 		Server string `json:"etcdserver"`
+		Agreed string `json:"etcdcluster"`
 	}
 	if _, err := fetch(ctx, web, base+"/version", &version); err != nil {
 		return PeerPort{}, err
 	}
 	found := PeerPort{Version: version.Server}
+	found.Agreed, _ = cluster.ParseVersion(version.Agreed) // "not_decided"
 	if err := found.ClusterID.UnmarshalText([]byte(header.Get("X-Etcd-Cluster-ID"))); err != nil {
 		return PeerPort{}, fmt.Errorf("something answers that is not etcd: %w", err)
 	}

@@ -94,6 +94,18 @@ var operations = map[string]operation{
 		},
 		look: func(ctx context.Context, l *ledger.Ledger) (any, error) { return l.Lock(ctx, theLock.Number) },
 	},
+	"first roll": {
+		act:  func(ctx context.Context, l *ledger.Ledger) (any, error) { return l.WriteRoll(ctx, roll(1, "me")) },
+		look: func(ctx context.Context, l *ledger.Ledger) (any, error) { return l.Roll(ctx, 0) },
+	},
+	"next roll": {
+		before: func(ctx context.Context, l *ledger.Ledger) error {
+			_, err := l.WriteRoll(ctx, roll(1, "old"))
+			return err
+		},
+		act:  func(ctx context.Context, l *ledger.Ledger) (any, error) { return l.WriteRoll(ctx, roll(2, "me")) },
+		look: func(ctx context.Context, l *ledger.Ledger) (any, error) { return l.Roll(ctx, 1) },
+	},
 	"journal": {
 		act: func(ctx context.Context, l *ledger.Ledger) (any, error) {
 			return 1, l.Journal(ctx, ledger.Entry{Epoch: 1, At: noon, Nonce: "n", What: "remove m1"})

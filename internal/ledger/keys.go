@@ -18,6 +18,7 @@ func charterKey(epoch cluster.Epoch) string    { return epochKey(epoch, "charter
 func readyKey(epoch cluster.Epoch) string      { return epochKey(epoch, "ready.json") }
 func checkpointKey(epoch cluster.Epoch) string { return epochKey(epoch, "checkpoint.json") }
 func lockKey(n uint64) string                  { return fmt.Sprintf("ledger/lock/%010d.json", n) }
+func rollKey(n uint64) string                  { return fmt.Sprintf("ledger/rolls/%010d.json", n) }
 
 func startedKey(epoch cluster.Epoch, name string) string {
 	return epochKey(epoch, "started/"+escape(name)+".json")

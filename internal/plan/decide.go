@@ -7,9 +7,9 @@ import (
 )
 
 // Decide says what this node does next, and why.
-func Decide(o Observation) Decision { return holdOwn(o, decide(o)) }
+func Decide(o Observation) Decision { return holdOwn(o, rollBack(o, decide(o))) }
 
-// decide is Decide but for our own machine's hook. The order of the cases is the
+// decide is Decide but for our own machine's hook and an etcd that a roll broke. The order of the cases is the
 // safety argument: what is unread is not touched; data of an epoch that is over
 // is never served; what runs is left to run; data on disk comes before every
 // way to do without it; a living cluster is joined before anything is founded;
@@ -123,7 +123,8 @@ func resume(o Observation) Decision {
 	if d := recovery(o); d.Verb == "recover" && (o.Process.Crashes >= crashLoop || o.Disk.Index == 0) {
 		return d
 	}
-	return do("start", "the data is usable", nil, StartEtcd{State: "resume", Charter: stampCharter(o)})
+	v, roll := o.startsFor()
+	return do("start", "the data is usable", nil, StartEtcd{State: "resume", Charter: stampCharter(o), Version: v, Roll: roll})
 }
 
 func stampCharter(o Observation) cluster.Charter {
@@ -140,7 +141,7 @@ func listed(members []cluster.Member, id cluster.MemberID) bool {
 
 // serve watches over a running etcd, and restarts it when it must and nothing
 // else is to be done.
-func serve(o Observation) Decision { return announce(o, renew(o, attend(o))) }
+func serve(o Observation) Decision { return announce(o, takeTurn(o, attend(o))) }
 
 // attend is serve but for restarts: the leader's agent keeps the house, the
 // others follow, and without a leader somebody must ask whether one can ever

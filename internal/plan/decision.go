@@ -83,7 +83,14 @@ type (
 		Token   string
 		Spends  string // identity that this start uses up; empty on resume
 		Charter cluster.Charter
+		// Version is the one that a roll wants; zero: the one that ran last here.
+		// Roll is the entry for which this start counts; 0: for none.
+		Version cluster.Version `json:",omitzero"`
+		Roll    uint64          `json:",omitzero"`
 	}
+	// TakeTurn records, before etcd is stopped for a roll, that the next start is
+	// the first as what the roll wants.
+	TakeTurn struct{ Roll uint64 }
 	// StopEtcd stops the process and waits.
 	StopEtcd struct{}
 	// SetDataAside renames the data directory; nothing is deleted.
@@ -118,8 +125,25 @@ type (
 		To   cluster.MemberID
 		Name string
 	}
+	// WriteRoll writes the roll's next entry, create-if-absent. Losing is no failure.
+	WriteRoll struct{ Roll cluster.Roll }
+	// GiveUpRoll records that our etcd does not come up as the roll wants it: what
+	// ran before is started from now on.
+	GiveUpRoll struct {
+		Roll uint64
+		Why  string
+	}
+	// EnableDowngrade has etcd bring its data to the format of an older minor, and
+	// CancelDowngrade takes that back.
+	EnableDowngrade struct{ To cluster.Version }
+	CancelDowngrade struct{}
 	// TakeBackup has the named node stream a full snapshot to the store.
 	TakeBackup struct{ By string }
+
+	// CompareHashes has the keeper compare the voters' keys, in the background.
+	CompareHashes struct{}
+	// DisarmAlarm takes an alarm of etcd's back.
+	DisarmAlarm struct{ Alarm cluster.Alarm }
 
 	// HoldMachine keeps the lifecycle hook that the peer waits for from running
 	// out. The steps for machines ask the cloud in the background: they always
@@ -151,11 +175,26 @@ func (s SeedFromSurvivor) String() string {
 }
 func (s WriteStartedMark) String() string { return fmt.Sprintf("WriteStartedMark{%d}", s.Epoch) }
 func (s InstallSeed) String() string      { return fmt.Sprintf("InstallSeed{%d}", s.Epoch) }
-func (s StartEtcd) String() string        { return fmt.Sprintf("StartEtcd{%s}", s.State) }
-func (s StopEtcd) String() string         { return "StopEtcd{}" }
-func (s SetDataAside) String() string     { return fmt.Sprintf("SetDataAside{%s}", s.Label) }
-func (s AdoptData) String() string        { return fmt.Sprintf("AdoptData{%d}", s.Charter.Epoch) }
-func (s WriteReadyMark) String() string   { return fmt.Sprintf("WriteReadyMark{%d}", s.Epoch) }
+func (s StartEtcd) String() string {
+	if s.Version.Zero() {
+		return fmt.Sprintf("StartEtcd{%s}", s.State)
+	}
+	return fmt.Sprintf("StartEtcd{%s %s}", s.State, s.Version)
+}
+func (s TakeTurn) String() string { return fmt.Sprintf("TakeTurn{%d}", s.Roll) }
+func (s WriteRoll) String() string {
+	if s.Roll.Hop.Zero() {
+		return fmt.Sprintf("WriteRoll{%d %s %s}", s.Roll.Number, s.Roll.Kind, s.Roll.State)
+	}
+	return fmt.Sprintf("WriteRoll{%d %s to %s %s}", s.Roll.Number, s.Roll.Kind, s.Roll.Hop, s.Roll.State)
+}
+func (s GiveUpRoll) String() string      { return fmt.Sprintf("GiveUpRoll{%d}", s.Roll) }
+func (s EnableDowngrade) String() string { return fmt.Sprintf("EnableDowngrade{%s}", s.To) }
+func (s CancelDowngrade) String() string { return "CancelDowngrade{}" }
+func (s StopEtcd) String() string        { return "StopEtcd{}" }
+func (s SetDataAside) String() string    { return fmt.Sprintf("SetDataAside{%s}", s.Label) }
+func (s AdoptData) String() string       { return fmt.Sprintf("AdoptData{%d}", s.Charter.Epoch) }
+func (s WriteReadyMark) String() string  { return fmt.Sprintf("WriteReadyMark{%d}", s.Epoch) }
 func (s WriteCheckpoint) String() string {
 	return fmt.Sprintf("WriteCheckpoint{%d members}", len(s.Members))
 }
@@ -166,7 +205,11 @@ func (s UpdateMember) String() string   { return fmt.Sprintf("UpdateMember{%s %s
 func (s TransferLeadership) String() string {
 	return fmt.Sprintf("TransferLeadership{%s}", s.Name)
 }
-func (s TakeBackup) String() string     { return fmt.Sprintf("TakeBackup{%s}", s.By) }
+func (s TakeBackup) String() string    { return fmt.Sprintf("TakeBackup{%s}", s.By) }
+func (s CompareHashes) String() string { return "CompareHashes{}" }
+func (s DisarmAlarm) String() string {
+	return fmt.Sprintf("DisarmAlarm{%s of %s}", s.Alarm.Kind, s.Alarm.Member)
+}
 func (s HoldMachine) String() string    { return fmt.Sprintf("HoldMachine{%s}", s.Name) }
 func (s ReleaseMachine) String() string { return fmt.Sprintf("ReleaseMachine{%s}", s.Name) }
 func (s CondemnMachine) String() string { return fmt.Sprintf("CondemnMachine{%s}", s.Name) }
@@ -181,6 +224,11 @@ func (s WriteStartedMark) Irreversible() bool   { return false }
 func (s InstallSeed) Irreversible() bool        { return false }
 func (s StartEtcd) Irreversible() bool          { return false }
 func (s StopEtcd) Irreversible() bool           { return false }
+func (s TakeTurn) Irreversible() bool           { return true } // a newer etcd may change the data for good
+func (s WriteRoll) Irreversible() bool          { return true }
+func (s GiveUpRoll) Irreversible() bool         { return false } // it must not wait for a store
+func (s EnableDowngrade) Irreversible() bool    { return true }
+func (s CancelDowngrade) Irreversible() bool    { return false }
 func (s SetDataAside) Irreversible() bool       { return true }
 func (s AdoptData) Irreversible() bool          { return false }
 func (s WriteReadyMark) Irreversible() bool     { return false }
@@ -191,6 +239,8 @@ func (s RemoveMember) Irreversible() bool       { return true }
 func (s UpdateMember) Irreversible() bool       { return false }
 func (s TransferLeadership) Irreversible() bool { return false }
 func (s TakeBackup) Irreversible() bool         { return false }
+func (s CompareHashes) Irreversible() bool      { return false }
+func (s DisarmAlarm) Irreversible() bool        { return false }
 func (s HoldMachine) Irreversible() bool        { return false }
 func (s ReleaseMachine) Irreversible() bool     { return false } // its group has decided it
 func (s CondemnMachine) Irreversible() bool     { return true }

@@ -63,13 +63,14 @@ func unknownBackup(o *Observation)     { o.Ledger.Backup = cluster.Unknown[clust
 func unknownCharter(o *Observation)    { o.Ledger.Charter = cluster.Unknown[cluster.Charter]() }
 func unknownVerdict(o *Observation)    { o.Ledger.Verdict = cluster.Unknown[cluster.Verdict]() }
 func unknownLock(o *Observation)       { o.Ledger.Lock = cluster.Unknown[cluster.Lock]() }
+func unknownRoll(o *Observation)       { o.Ledger.Roll = cluster.Unknown[cluster.Roll]() }
 func unknownGrant(o *Observation)      { o.Ledger.Grant = cluster.Unknown[cluster.Charter]() }
 func unknownCheckpoint(o *Observation) { o.Ledger.Checkpoint = cluster.Unknown[cluster.Checkpoint]() }
 func unknownEtcd(o *Observation)       { o.Etcd = cluster.Unknown[cluster.EtcdState]() }
 func unknownMembers(o *Observation)    { o.Members = cluster.Unknown[[]cluster.Member]() }
 
 // blindfolds are the facts, each made unknown.
-var blindfolds = []opt{unknownMark, unknownReady, unknownBackup, unknownCharter, unknownVerdict, unknownLock, unknownGrant, unknownCheckpoint, unknownEtcd, unknownMembers, sourceDown}
+var blindfolds = []opt{unknownMark, unknownReady, unknownBackup, unknownCharter, unknownVerdict, unknownLock, unknownRoll, unknownGrant, unknownCheckpoint, unknownEtcd, unknownMembers, sourceDown}
 
 // mate is what another machine's agent says.
 func mate(n string) axis {

@@ -141,7 +141,7 @@ func execute(o Observation) Decision {
 		return do("found", "the charter seeds from a backup", append(detail, ", ", c.Seed.Backup), RestoreSeed{c})
 	}
 	return do("found", "the charter names this node", detail, WriteStartedMark{c.Epoch}, StartEtcd{
-		State: "new", Initial: c.InitialCluster(), Token: c.Token, Spends: founderIdentity(c.Epoch), Charter: c})
+		State: "new", Initial: c.InitialCluster(), Token: c.Token, Spends: founderIdentity(c.Epoch), Charter: c, Roll: o.joinsFor()})
 }
 
 func founderIdentity(e cluster.Epoch) string { return "e" + itoa(e) }

@@ -53,7 +53,7 @@ func enter(o Observation, k cluster.Report, m cluster.Member) Decision {
 	c := o.Ledger.Charter.Value()
 	d := do("join", "an entry awaits this disk", []any{"member ", m.ID}, StartEtcd{
 		State: "existing", Initial: initialCluster(k.Members, m.ID, o.Self.Name),
-		Token: c.Token, Spends: m.ID.String(), Charter: c})
+		Token: c.Token, Spends: m.ID.String(), Charter: c, Roll: o.joinsFor()})
 	if c.Seed.Kind == cluster.SeedAdopted && o.Ledger.Mark.Absent() {
 		d.Steps = append([]Step{WriteStartedMark{c.Epoch}}, d.Steps...)
 	}

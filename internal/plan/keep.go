@@ -12,24 +12,38 @@ import (
 // newcomers; and last the backups.
 func keep(o Observation) Decision {
 	h, lock := survey(o), o.Ledger.Lock
-	if d, ok := tendMachines(o, lock.Unknown() || lock.Value().Held(o.Now)); ok {
+	torn := o.integrity(h).torn
+	if d, ok := tendMachines(o, torn != "" || lock.Unknown() || lock.Value().Held(o.Now)); ok {
 		return d
 	}
 	if d, ok := declare(o, h); ok {
 		return d
 	}
 	switch {
+	case torn != "":
+		d := refuse(tearing, torn)
+		if again, ok := compare(o, h); ok {
+			d.Steps = again.Steps
+		}
+		return d
 	case lock.Unknown():
 		return wait("the maintenance lock is unreadable: the membership stays as it is")
 	case lock.Value().Held(o.Now):
 		return do("keep", "housekeeping is paused", []any{lock.Value().Holder, ": ", lock.Value().Reason})
 	}
+	rules := allRules
+	switch {
+	case o.Ledger.Roll.Unknown():
+		return wait("whether a roll is under way is unreadable: the membership stays as it is")
+	case o.Ledger.Roll.Value().Open():
+		rules = rollRules
+	}
 	// A rule that can only wait hides none of the later ones: what one of them
 	// does may be what it waits for.
 	resting := Decision{}
-	for _, rule := range []func(Observation, house) (Decision, bool){tendMoved, tendLearner, handOver, removeLost, shrink, admit, condemn, backUp} {
+	for _, rule := range rules {
 		switch d, ok := rule(o, h); {
-		case ok && len(d.Steps) > 0:
+		case ok && (len(d.Steps) > 0 || d.Verb != "keep"):
 			return d
 		case ok && resting.Reason == "":
 			resting = d
@@ -40,6 +54,9 @@ func keep(o Observation) Decision {
 	}
 	return steady(o, h)
 }
+
+// allRules are the keeper's while no roll is open, the most urgent first.
+var allRules = []func(Observation, house) (Decision, bool){corrupt, endDowngrade, tendMoved, tendLearner, handOver, removeLost, shrink, admit, condemn, compare, backUp}
 
 // declare writes what the ledger must know of a cluster that lives.
 func declare(o Observation, h house) (Decision, bool) {

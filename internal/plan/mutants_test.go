@@ -124,7 +124,7 @@ type table struct {
 func specification() []table {
 	var out []table
 	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
-		recoverFromABackupRows(), storedRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), renewRows(),
+		recoverFromABackupRows(), storedRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), turnRows(),
 		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows()} {
 		out = append(out, table{rows, askDecide})
 	}
@@ -300,7 +300,7 @@ var equivalent = map[string]string{
 	"listed: in is true":                                            "a peer that is not there has no name",
 	"mayStartAsFounder: o.Disk.State != cluster.DiskEmpty is false": "every caller has an empty disk; it stays because a founding must never depend on that",
 	"nextSeed: b.Known() (4) is true":                               "only founders of a backup's charter say SeedFailed",
-	"renewSick: found is true":                                      "without a keeper its cluster id is 0",
+	"turnSick: found is true":                                       "without a keeper its cluster id is 0",
 	"provenLost: s.ID != 0 (2) is true":                             "nobody disowns the id 0",
 	"resume: found is true":                                         "without a keeper its cluster id is 0",
 	"attend: found (2) is true":                                     "without a keeper its cluster id is 0",

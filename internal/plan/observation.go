@@ -70,12 +70,15 @@ type Self struct {
 
 // Process is the etcd process of this node.
 type Process struct {
-	Running   bool          `json:"running"`
-	Foreign   bool          `json:"foreign,omitempty"`    // serves at our address, but is not ours to stop
-	NotBefore time.Time     `json:"not_before,omitzero"`  // back-off after crashes
-	Crashes   int           `json:"crashes,omitempty"`    // in a row
-	SeedFails int           `json:"seed_fails,omitempty"` // restores of this charter's seed that failed, in a row
-	Stale     cluster.Stale `json:"stale,omitzero"`       // why it must restart
+	Running   bool              `json:"running"`
+	Foreign   bool              `json:"foreign,omitempty"`    // serves at our address, but is not ours to stop
+	NotBefore time.Time         `json:"not_before,omitzero"`  // back-off after crashes
+	Crashes   int               `json:"crashes,omitempty"`    // in a row
+	SeedFails int               `json:"seed_fails,omitempty"` // restores of this charter's seed that failed, in a row
+	Stale     cluster.Stale     `json:"stale,omitzero"`       // why it must restart
+	Rolled    Rolled            `json:"rolled,omitzero"`
+	Offers    []cluster.Version `json:"offers,omitempty"` // the etcds that this node could run, oldest first
+	V2        string            `json:"v2,omitempty"`     // what its data holds of etcd's v2 store; "": nothing
 }
 
 // Ledger is what the store holds; without a store, what consent has made.
@@ -90,6 +93,7 @@ type Ledger struct {
 	Ready      cluster.Fact[cluster.ReadyMark]   `json:"ready"`      // of that charter's epoch
 	Checkpoint cluster.Fact[cluster.Checkpoint]  `json:"checkpoint"` // of that charter's epoch
 	Lock       cluster.Fact[cluster.Lock]        `json:"lock"`
+	Roll       cluster.Fact[cluster.Roll]        `json:"roll"`    // the newest entry; one that is known is never taken for none again
 	Verdict    cluster.Fact[cluster.Verdict]     `json:"verdict"` // of that charter's epoch
 	// Backup is the newest snapshot in the store that is good. When there is a
 	// quorum its manifest is enough; without one it has been read and hashed.

@@ -31,7 +31,7 @@ func see(opts ...opt) Observation {
 		Ledger: Ledger{
 			Charter: cluster.Absent[cluster.Charter](), Mark: cluster.Absent[cluster.StartedMark](),
 			Ready: cluster.Absent[cluster.ReadyMark](), Checkpoint: cluster.Absent[cluster.Checkpoint](),
-			Lock: cluster.Absent[cluster.Lock](), Verdict: cluster.Absent[cluster.Verdict](),
+			Lock: cluster.Absent[cluster.Lock](), Roll: cluster.Absent[cluster.Roll](), Verdict: cluster.Absent[cluster.Verdict](),
 			Backup: cluster.Absent[cluster.Backup](), Grant: cluster.Absent[cluster.Charter](),
 		},
 	}
