@@ -107,7 +107,7 @@ func tokenOf(name, source string) string {
 var elasticSettings = []string{"name", "data-dir", "initial-advertise-peer-urls", "initial-cluster-state", "initial-cluster", "initial-cluster-token"}
 
 func (c *explainCmd) write(out io.Writer, w *wiring, start etcd.Start) error {
-	settings := etcd.Settings(w.parts.EtcdVer, w.options.Etcd, start)
+	settings := etcd.Settings(w.parts.Offers.Newest().Version, w.options.Etcd, start)
 	if c.Elastic {
 		settings = slices.DeleteFunc(settings, func(s etcd.Setting) bool { return !slices.Contains(elasticSettings, s.Flag) })
 	}

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,7 +40,7 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	debug.SetGCPercent(40) // the agent is small and shares its machine with etcd
 	w := &wiring{cfg: raw.Filled(ctx), level: new(slog.LevelVar)}
 	log := w.logger(errOut)
-	bin, etcdVersion, problems := w.problems(ctx)
+	offers, problems := w.problems(ctx)
 	if err := allOf(problems); err != nil {
 		return nil, usage{err}
 	}
@@ -65,13 +67,13 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 	client, peer := etcdFiles(w.cfg.Files()), etcdFiles(w.cfg.PeerFiles())
 	w.options = agent.Options{Settings: settings(w.cfg), Retention: retention(w.cfg), Name: w.cfg.Name, Zone: w.cfg.Zone, Host: w.cfg.Host,
 		AgentPort: w.cfg.AgentPort, DataDir: w.cfg.DataDir, Etcd: etcdConfig(w.cfg), Deltas: w.cfg.BackupDelta, Version: version}
-	w.parts = agent.Parts{Log: log, Source: source, Store: st, Seal: w.cfg.Sealer(), Copy: second, Binary: bin, EtcdVer: etcdVersion, Environ: os.Environ(),
+	w.parts = agent.Parts{Log: log, Source: source, Store: st, Seal: w.cfg.Sealer(), Copy: second, Offers: offers, Environ: os.Environ(),
 		Dial:   func(endpoint string) *etcd.Client { return etcd.Dial(endpoint, client, auth) },
 		HTTP:   w.httpClient(),
 		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) { return etcd.ProbePeerPort(ctx, u, peer) },
 		Secure: agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
 	if st != nil && (len(w.cfg.BackupRecipient) == 0 || w.cfg.BackupIdentityFile != "") { // else it cannot read them
-		w.options.ProveEvery, w.parts.Prove = w.cfg.BackupVerify, prover(w.cfg, bin)
+		w.options.ProveEvery, w.parts.Prove = w.cfg.BackupVerify, prover(w.cfg, offers)
 	}
 	if w.cfg.DNS != "" {
 		if w.parts.Names, w.options.Naming, err = openNames(ctx, w.cfg.Naming, w.cfg.Cluster); err != nil {
@@ -92,20 +94,23 @@ func (w *wiring) warn(all []string) {
 	}
 }
 
-// problems is everything that is wrong with the configuration, and the etcd to
-// run when nothing is.
-func (w *wiring) problems(ctx context.Context) (etcd.Binary, etcd.Version, []error) {
+// problems is everything that is wrong with the configuration, and the etcds to
+// run when nothing is: each is asked whether it knows the operator's flags.
+func (w *wiring) problems(ctx context.Context) (*etcd.Offers, []error) {
 	all := w.cfg.Validate()
-	bin, v, err := w.binary(ctx)
+	if slices.ContainsFunc(all, func(err error) bool { return strings.HasPrefix(err.Error(), "etcd: ") }) {
+		return nil, all
+	}
+	offers, err := etcd.OpenOffers(ctx, w.cfg.Etcd, w.cfg.DataDir, etcd.Free(w.cfg.EtcdFlags)) // Validate says what is wrong with the others
 	if err != nil {
 		all = append(all, err)
 	}
-	return bin, v, all
+	return offers, all
 }
 
 // problemsOf is everything that is wrong with a configuration.
 func problemsOf(ctx context.Context, c config.Config) []error {
-	_, _, all := (&wiring{cfg: c.Filled(ctx)}).problems(ctx)
+	_, all := (&wiring{cfg: c.Filled(ctx)}).problems(ctx)
 	return all
 }
 
@@ -132,25 +137,6 @@ func (w *wiring) logger(to io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(to, opts))
 	}
 	return slog.New(slog.NewTextHandler(to, opts))
-}
-
-// binary finds the etcd and asks it whether it knows the operator's flags.
-func (w *wiring) binary(ctx context.Context) (etcd.Binary, etcd.Version, error) {
-	bin := etcd.Binary{Path: w.cfg.Etcd}
-	if w.cfg.BuiltIn() {
-		var err error
-		if bin, err = etcd.BuiltIn(); err != nil {
-			return bin, etcd.Version{}, fmt.Errorf("etcd: %w", err)
-		}
-	}
-	if _, err := bin.Check(ctx, nil); err != nil {
-		return bin, etcd.Version{}, fmt.Errorf("etcd: %w", err)
-	}
-	v, err := bin.Check(ctx, etcd.Free(w.cfg.EtcdFlags)) // Validate says what is wrong with the others
-	if err != nil {
-		return bin, v, withKey("etcd-flags", err)
-	}
-	return bin, v, nil
 }
 
 func (w *wiring) credentials() (etcd.Credentials, error) {
@@ -206,7 +192,7 @@ const learnerPatience = time.Minute
 func settings(c config.Config) plan.Settings {
 	return plan.Settings{Cluster: c.Cluster, Size: c.Size.Voters(), AutoSize: c.Size == config.Auto, Join: c.Join, HasStore: c.Store != "", AutoRecover: c.AutoRecover,
 		FoundingWait: c.FoundingWait, DeadAfter: c.DeadAfter, LearnerPatience: learnerPatience, BackupEvery: c.BackupInterval,
-		SurgeWait: c.SurgeWait, CrashLimit: c.CrashLimit}
+		SurgeWait: c.SurgeWait, CrashLimit: c.CrashLimit, Care: careSettings(c)}
 }
 
 func retention(c config.Config) plan.Retention {

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/gate"
 	"github.com/quorate/quorate/internal/plan"
 )
 
@@ -19,10 +20,6 @@ import (
 const (
 	memberCall = 8 * time.Second
 	stopLimit  = 30 * time.Second // then SIGKILL
-
-	// A hand-over takes milliseconds, and raft gives it up after one election
-	// timeout; etcd goes on waiting, as when all members stop at once.
-	handOverLimit = 3 * time.Second
 )
 
 // act takes a decision's steps in their order. The first that fails ends the
@@ -62,7 +59,7 @@ var (
 // set, the other one passes while a machine is suspended.
 func (a *Agent) timely(o plan.Observation, s plan.Step) error {
 	switch s.(type) {
-	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd, plan.WriteCheckpoint, plan.CondemnMachine:
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.TakeTurn, plan.StopEtcd, plan.EnableDowngrade, plan.WriteCheckpoint, plan.CondemnMachine:
 	default:
 		return nil
 	}
@@ -83,15 +80,21 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 	case plan.RestoreSeed: // a partial directory, swept at the next start
 		return a.restoreSeed(ctx, s.Charter)
 	case plan.SeedFromSurvivor: // a copy, swept at the next start; our data is untouched
-		return a.seedFromSurvivor(ctx, s.Charter)
+		return a.seedFromSurvivor(ctx, o, s.Charter)
 	case plan.WriteStartedMark: // our own mark: the same disk may go on
 		return a.book.markStarted(ctx, cluster.StartedMark{Epoch: s.Epoch, Name: a.opt.Name, DiskID: o.Disk.ID, At: o.Now})
 	case plan.InstallSeed: // a spent identity beside the complete seed, or the rename
 		return a.installSeed(s)
 	case plan.StartEtcd: // a spent identity, or an etcd that the next agent adopts
-		return a.startEtcd(ctx, s)
+		return a.startEtcd(ctx, o, s)
 	case plan.StopEtcd: // an etcd that may still be ending
 		return a.stopEtcd(ctx)
+	case plan.TakeTurn: // a turn that is taken again, if etcd runs on
+		return a.takeTurn(o, s)
+	case plan.GiveUpRoll: // the failure, or none: it is found again
+		return a.giveUpRoll(s)
+	case plan.WriteRoll: // the entry, or none
+		return a.book.writeRoll(ctx, s.Roll)
 	case plan.SetDataAside: // one rename
 		_, err := etcd.SetAside(a.opt.DataDir, a.opt.Etcd.DataDir, s.Label, o.Now)
 		return err
@@ -101,8 +104,13 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 		return a.book.markReady(ctx, cluster.ReadyMark{Epoch: s.Epoch, By: a.opt.Name, At: o.Now})
 	case plan.WriteCheckpoint: // the old list or the new
 		return a.book.writeCheckpoint(ctx, cluster.Checkpoint{Epoch: o.Ledger.Charter.Value().Epoch, Members: s.Members, Term: o.Etcd.Value().Term, By: a.opt.Name, At: o.Now})
+	case plan.TransferLeadership: // gates that open by themselves
+		return a.handOver(ctx, o, s.To)
 	case plan.TakeBackup: // at most an object without a manifest
 		a.startBackup(ctx, s.By)
+		return nil
+	case plan.CompareHashes:
+		a.startComparing(ctx, o)
 		return nil
 	case plan.HoldMachine: // a hook that runs on; of these four another keeper asks again
 		a.askCloud(ctx, o, s, s.Name, func(ctx context.Context, p cluster.Peer) error { return a.parts.Cloud.Hold(ctx, p) })
@@ -141,10 +149,12 @@ func (a *Agent) changeMembership(ctx context.Context, s plan.Step) error {
 		return a.own.Remove(ctx, s.ID)
 	case plan.UpdateMember:
 		return a.own.Update(ctx, s.ID, []string{s.PeerURL})
-	case plan.TransferLeadership:
-		ctx, cancel := context.WithTimeout(ctx, handOverLimit)
-		defer cancel()
-		return a.own.MoveLeader(ctx, s.To)
+	case plan.EnableDowngrade:
+		return a.own.EnableDowngrade(ctx, s.To)
+	case plan.CancelDowngrade:
+		return a.own.CancelDowngrade(ctx)
+	case plan.DisarmAlarm:
+		return a.own.Disarm(ctx, s.Alarm)
 	}
 	panic(fmt.Sprintf("agent: no way to do %T", s))
 }
@@ -164,11 +174,15 @@ func (a *Agent) stamp(c cluster.Charter) cluster.Stamp {
 // startEtcd starts the process. The identity that a first start uses up is
 // recorded before, durably: whatever happens then, it is never used again on
 // an empty disk.
-func (a *Agent) startEtcd(ctx context.Context, s plan.StartEtcd) error {
+func (a *Agent) startEtcd(ctx context.Context, o plan.Observation, s plan.StartEtcd) error {
 	if s.State == etcd.StateExisting {
 		if err := a.vouched(ctx, s); err != nil {
 			return err
 		}
+	}
+	chosen, err := a.etcdFor(ctx, o, s)
+	if err != nil {
+		return err
 	}
 	dir := a.opt.Etcd.DataDir
 	start := etcd.Start{State: s.State, InitialCluster: s.Initial, Token: s.Token}
@@ -184,8 +198,11 @@ func (a *Agent) startEtcd(ctx context.Context, s plan.StartEtcd) error {
 		}
 	}
 	a.noteAuthorities()
-	args := etcd.Args(a.parts.EtcdVer, a.opt.Etcd, start)
-	p, err := etcd.Launch(a.opt.DataDir, a.parts.Binary, args, etcd.Env(a.parts.Environ, args))
+	if err := errors.Join(a.recordRun(chosen.Version), a.noteStart(s, chosen.Version)); err != nil {
+		return err
+	}
+	args := etcd.Args(chosen.Version, a.opt.Etcd, start)
+	p, err := etcd.Launch(a.opt.DataDir, chosen.Binary, args, append(etcd.Env(a.parts.Environ, args), gate.Env(a.opt.DataDir)))
 	if err != nil {
 		return err
 	}
@@ -211,25 +228,33 @@ func (a *Agent) stopEtcd(ctx context.Context) error {
 }
 
 // seedFromSurvivor builds the staged directory from our own data, WAL included.
-func (a *Agent) seedFromSurvivor(ctx context.Context, c cluster.Charter) error {
-	return a.stage(c, func(t backup.Target) error {
-		return backup.SeedFromSurvivor(ctx, backup.Survivor{
-			Etcd: append([]string{a.parts.Binary.Path}, a.parts.Binary.Prefix...), DataDir: a.opt.Etcd.DataDir,
+func (a *Agent) seedFromSurvivor(ctx context.Context, o plan.Observation, c cluster.Charter) error {
+	wrote, err := a.etcdFor(ctx, o, plan.StartEtcd{State: "resume"})
+	if err != nil {
+		return err
+	}
+	return a.stage(c, func(t backup.Target) (cluster.Version, error) {
+		return wrote.Version, backup.SeedFromSurvivor(ctx, backup.Survivor{
+			Etcd: append([]string{wrote.Binary.Path}, wrote.Binary.Prefix...), DataDir: a.opt.Etcd.DataDir,
 			Scratch: a.path(scratchPrefix + itoa(c.Epoch)), Target: t})
 	})
 }
 
 // stage has build fill a directory, stamps it, and only then gives it the name
-// that says it is complete.
-func (a *Agent) stage(c cluster.Charter, build func(backup.Target) error) error {
+// that says it is complete. What build gives is the version of etcd that is to
+// run on it; zero: any.
+func (a *Agent) stage(c cluster.Charter, build func(backup.Target) (cluster.Version, error)) error {
 	f, _ := c.Founder(a.opt.Name)
 	partial := a.path(partialPrefix + itoa(c.Epoch))
 	if err := os.RemoveAll(partial); err != nil {
 		return err
 	}
-	err := build(backup.Target{DataDir: partial, Name: f.Name, PeerURL: f.PeerURL, InitialCluster: c.InitialCluster(), Token: c.Token, Bump: c.Seed.Bump})
+	v, err := build(backup.Target{DataDir: partial, Name: f.Name, PeerURL: f.PeerURL, InitialCluster: c.InitialCluster(), Token: c.Token, Bump: c.Seed.Bump})
 	if err == nil {
 		err = etcd.WriteStamp(partial, a.stamp(c))
+	}
+	if err == nil && !v.Zero() {
+		err = writeRun(partial, v)
 	}
 	if err == nil {
 		err = durable.Rename(partial, stagedDir(a.opt.DataDir, c.Epoch))

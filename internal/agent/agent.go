@@ -50,8 +50,7 @@ type Parts struct {
 	Seal    *seal.Sealer // of backups; nil: plain and unsigned
 	Copy    *store.Store // a second store, for copies of backups; nil: none
 	Prove   Prover       // nil: nothing is proven
-	Binary  etcd.Binary
-	EtcdVer etcd.Version
+	Offers  *etcd.Offers // the etcds that this node could run
 	Environ []string
 	Dial    func(endpoint string) *etcd.Client                               // of etcd, with the right certificates and user
 	HTTP    *http.Client                                                     // to other agents
@@ -103,6 +102,8 @@ type Agent struct {
 	logPruned logPruned // has a lock of its own
 	names     names
 	machines  machineState
+	care      careState
+	versions  versions
 	leaving   bool
 
 	shipping *shipping // nil: the raft log is not shipped
@@ -114,6 +115,8 @@ type Agent struct {
 	own        *etcd.Client
 	launch     launchState
 	ca         authorities
+	v2         *etcd.V2Reader // of one look at a time
+	roll       rollState
 	unhealthy  time.Time
 	seedFails  seedFailures
 	lastReason string
@@ -171,13 +174,15 @@ func New(opt Options, parts Parts) (*Agent, error) {
 func newAgent(opt Options, parts Parts) *Agent {
 	a := &Agent{
 		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
-		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir),
-		wake:  make(chan struct{}, 1), renamed: make(chan struct{}, 1),
+		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir), v2: etcd.NewV2Reader(opt.Etcd.DataDir),
+		wake: make(chan struct{}, 1), renamed: make(chan struct{}, 1),
 		heard: map[string]*contact{}, guests: map[string]heardReport{},
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
 		metrics: newMetrics(parts.Store), machines: newMachineState(readAnnounced(filepath.Join(opt.DataDir, announcedFile))),
 	}
 	a.seedFails = loadSeedFailures(a.path(seedFailsFile))
+	a.versions.ran = readRun(opt.Etcd.DataDir)
+	a.recallRolled()
 	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
 	a.proofs.register(a.metrics)
 	a.proofs.recall(a.path(provenFile))
@@ -211,6 +216,7 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	if a.shipping != nil {
 		a.work.Go(func() { a.shipping.run(work) })
 	}
+	a.work.Go(func() { a.watchOffers(work) })
 	a.work.Go(func() { a.watchCopy(work) })
 	a.work.Go(func() { a.watchProofs(work) })
 	for _, h := range a.parts.Hints {
@@ -354,12 +360,5 @@ func (a *Agent) shutdown(ctx context.Context) {
 		if err := a.do(ctx, o, s); err != nil {
 			a.log.Warn("step failed", "step", s.String(), "error", err)
 		}
-		if _, handedOver := s.(plan.TransferLeadership); handedOver {
-			sleep(ctx, handOverPause)
-		}
 	}
 }
-
-// handOverPause lets proposals that were on their way to the old leader arrive
-// at the new one, before the old one stops.
-const handOverPause = 300 * time.Millisecond

@@ -24,6 +24,7 @@ const (
 //
 //	disk, process    read here; an error makes the disk unread
 //	removed          read here while no etcd holds the database; an error says nothing
+//	offers, v2       found in the background; v2 content that is unread is said to be
 //	authorities      their files are read here; half-written ones have not changed
 //	ledger           the book's last reading; a failed one makes what could have changed unknown
 //	view             the source's last answer; a failed or late one is unknown
@@ -45,10 +46,12 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 		a.launch.sawData = true
 	}
 	a.observeEtcd(ctx, &o)
+	a.observeAgreed(ctx, &o)
 	if o.Disk.State != cluster.DiskData {
 		a.local = nil
 	}
 	o.Local = a.local
+	a.observeVersions(&o)
 	o.Publishing = a.publishing()
 
 	a.mu.Lock()
@@ -62,6 +65,8 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Process.SeedFails = a.seedFails.of(o.Ledger.Charter.Value().Epoch) // of this very charter: what Claim says of it stays said
 	o.Ledger.BackupTried, o.Ledger.FullWanted = a.backups.tried, a.fullWanted(o.Reports)
 	a.observeMachines(&o)
+	a.observeCare(&o)
+	a.observeRoll(&o)
 	return o
 }
 

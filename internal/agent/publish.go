@@ -62,9 +62,11 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	self, _ := ownPeer(o)
 	r.PeerID, r.Crashes, r.Doomed, r.Uneasy = self.ID, o.Process.Crashes, o.Machines.Doomed, o.Machines.Uneasy
 	r.Charter, r.Grant = value(o.Ledger.Charter), value(o.Ledger.Grant)
+	r.Roll, r.Rolled, r.RollFailed = value(o.Ledger.Roll), o.Process.Rolled.Number, o.Process.Rolled.Failed
 	r.Lock, r.Verdict, r.Backup = value(o.Ledger.Lock), value(o.Ledger.Verdict), a.newestBackup(o)
 	r.Log, r.Proven = a.logReport(), a.proofs.provenKey()
 	r.Care = a.reportCare(o)
+	r.Offers, r.Unfit, r.V2 = o.Process.Offers, a.unfit(), o.Process.V2
 	return r
 }
 

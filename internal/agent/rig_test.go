@@ -19,11 +19,16 @@ import (
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/peers"
 	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/replay"
 	"github.com/quorate/quorate/internal/store"
 )
 
-// TestMain: the test binary started as `… etcd …` is the built-in etcd.
+// TestMain: the test binary started as `… etcd …` is the built-in etcd, and the
+// process that replays a log when it is called as that.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == replay.Subcommand {
+		os.Exit(replay.Work(os.Stdin, os.Stdout))
+	}
 	if len(os.Args) > 1 && os.Args[1] == "etcd" {
 		etcdmain.Main(os.Args[1:])
 		return
@@ -37,8 +42,7 @@ type rig struct {
 	t        testing.TB
 	dir      string
 	settings plan.Settings
-	ver      etcd.Version
-	bin      etcd.Binary
+	offers   *etcd.Offers
 	nodes    map[string]*node
 }
 
@@ -59,10 +63,7 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	var err error
-	if r.bin, err = etcd.BuiltIn(); err != nil {
-		t.Fatal(err)
-	}
-	if r.ver, err = r.bin.Check(context.Background(), nil); err != nil {
+	if r.offers, err = etcd.OpenOffers(context.Background(), etcd.BuiltInSpec, r.dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.end)
@@ -152,7 +153,7 @@ func (r *rig) agentOf(name, host string, log io.Writer) *Agent {
 	dir := filepath.Join(r.dir, name)
 	opt := Options{Settings: r.settings, Name: name, Host: host, AgentPort: 2378, DataDir: dir, Version: "test",
 		Etcd: etcd.Config{Name: name, DataDir: filepath.Join(dir, "etcd"), AdvertiseHost: host, ClientPort: 2379, PeerPort: 2380}}
-	a, err := New(opt, Parts{Log: slog.New(slog.NewTextHandler(log, nil)), Source: src, Store: st, Binary: r.bin, EtcdVer: r.ver,
+	a, err := New(opt, Parts{Log: slog.New(slog.NewTextHandler(log, nil)), Source: src, Store: st, Offers: r.offers,
 		Environ: os.Environ(), Dial: func(e string) *etcd.Client { return etcd.Dial(e, etcd.TLSFiles{}, etcd.Credentials{}) },
 		HTTP: &http.Client{Timeout: 5 * time.Second}, Secure: Schemes{"http", "http", "http"},
 		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) {

@@ -19,7 +19,7 @@ import (
 func (a *Agent) archive() (replay.Source, error) {
 	codec, err := chain.NewCodec(a.parts.Seal)
 	name := a.opt.Settings.Cluster
-	return replay.Source{Store: a.vault(), Cluster: name, Log: chain.Reader{Objects: a.parts.Store, Codec: codec, Cluster: name}}, err
+	return replay.Source{Store: a.vault(), Cluster: name, Log: chain.Reader{Objects: a.parts.Store, Codec: codec, Cluster: name}, Etcds: a.argv}, err
 }
 
 // logBehind is the end of the log that a charter may promise behind a snapshot.

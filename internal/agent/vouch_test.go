@@ -23,8 +23,9 @@ func (r *rig) raw(name, host string, s etcd.Start) *etcd.Client {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		r.t.Fatal(err)
 	}
-	args := etcd.Args(r.ver, cfg, s)
-	p, err := etcd.Launch(dir, r.bin, args, etcd.Env(nil, args))
+	runs := r.offers.Newest()
+	args := etcd.Args(runs.Version, cfg, s)
+	p, err := etcd.Launch(dir, runs.Binary, args, etcd.Env(nil, args))
 	if err != nil {
 		r.t.Fatal(err)
 	}

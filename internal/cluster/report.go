@@ -52,6 +52,7 @@ type Report struct {
 	Rolled     uint64       `json:"rolled,omitempty"`
 	RollFailed *RollFailure `json:"roll_failed,omitempty"` // of the newest roll
 	Offers     []Version    `json:"offers,omitempty"`      // which etcds this node could run, oldest first
+	Unfit      []string     `json:"unfit,omitempty"`       // which it has and could not, and why
 	V2         string       `json:"v2,omitempty"`          // what its data holds of etcd's v2 store; "": nothing
 
 	Crashes int      `json:"crashes,omitempty"` // of etcd, in a row

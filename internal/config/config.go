@@ -79,12 +79,13 @@ type Membership struct {
 
 	FoundingWait time.Duration `type:"setting" env:"QUORATE_FOUNDING_WAIT" default:"30s" placeholder:"TIME" help:"How long to wait for all of --size nodes before a majority of them may found the cluster (default ${default})."`
 	DeadAfter    time.Duration `type:"setting" env:"QUORATE_DEAD_AFTER" default:"5m" placeholder:"TIME" help:"How long a member must be unhealthy before a newcomer may replace it, where --peers cannot prove that its machine is gone (default ${default}). May change while running."`
+	HashCheck    time.Duration `name:"hash-check-interval" type:"setting" env:"QUORATE_HASH_CHECK_INTERVAL" default:"1h" placeholder:"TIME" help:"Time between two comparisons of the members' keys, for which each reads its whole database: a minority that differs is replaced, its data kept; 0 is none but after an alarm of etcd's (default ${default}). May change while running."`
 	AutoRecover  bool          `type:"setting" env:"QUORATE_AUTO_RECOVER" default:"true" negatable:"" help:"Found the next epoch by itself, from the best survivor or backup, when a majority is proven gone for good (default ${default}). May change while running."`
 }
 
 // Process is the etcd beside the agent.
 type Process struct {
-	Etcd             string `env:"QUORATE_ETCD" default:"built-in" placeholder:"PATH" help:"The etcd to run: built-in, or the path of another, or its name in $PATH (default ${default})."`
+	Etcd             string `env:"QUORATE_ETCD" default:"built-in" placeholder:"ETCD" help:"The etcd to run: built-in; the path of another, or its name in $PATH; a directory of versions, as DIR/3.6.14/etcd, of which that runs which ran last and quorate upgrade goes to others; or https://…#sha256=HEX, a program or a release's .tar.gz, which is fetched once (default ${default})."`
 	EtcdDataDir      string `env:"QUORATE_ETCD_DATA_DIR" placeholder:"DIR" help:"etcd's data directory, for adopting a cluster whose data is elsewhere. Default: etcd below --data-dir."`
 	EtcdUser         string `env:"QUORATE_ETCD_USER" placeholder:"USER" help:"etcd user with the root role, once authentication is enabled. Default: none."`
 	EtcdPasswordFile string `env:"QUORATE_ETCD_PASSWORD_FILE" placeholder:"FILE" help:"File that holds the password of --etcd-user and nothing else."`

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/peers"
 	"github.com/quorate/quorate/internal/peers/entry"
 )
@@ -53,7 +54,7 @@ func (c *Config) absolute() {
 		&c.CertFile, &c.KeyFile, &c.TrustedCAFile,
 		&c.PeerCertFile, &c.PeerKeyFile, &c.PeerTrustedCAFile,
 	}
-	if !c.BuiltIn() {
+	if !c.BuiltIn() && !etcd.IsURL(c.Etcd) {
 		paths = append(paths, &c.Etcd)
 	}
 	absolutePaths(append(paths, c.paths()...))

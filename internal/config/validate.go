@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -108,6 +109,9 @@ func (c Config) checkMembership(p *problems) {
 	default:
 		p.say("join", "%q: want prepared, add, replace or prune", c.Join)
 	}
+	if c.HashCheck < 0 {
+		p.say("hash-check-interval", "%s: want no negative time", c.HashCheck)
+	}
 	if c.FoundingWait < 0 {
 		p.say("founding-wait", "%s: want no negative time", c.FoundingWait)
 	}
@@ -161,10 +165,18 @@ func sameHost(a, b string) bool {
 	return strings.EqualFold(a, b)
 }
 
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 func (c Config) checkEtcd(p *problems) {
 	switch {
 	case c.Etcd == "":
-		p.say("etcd", "empty: want built-in or a path")
+		p.say("etcd", "empty: want built-in, a path, a directory of versions or a URL")
+	case etcd.IsURL(c.Etcd):
+		p.add("etcd", etcd.CheckURL(c.Etcd))
+	case isDirectory(c.Etcd): // what is in it is asked when it is opened
 	case !c.BuiltIn():
 		_, err := exec.LookPath(c.Etcd)
 		p.add("etcd", err)

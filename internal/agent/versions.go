@@ -1,0 +1,185 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/durable"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/replay"
+)
+
+// ranFile, in etcd's data directory, says which version of etcd ran on that data
+// last: it is durable before that version starts, and goes where the data goes.
+const ranFile = "quorate-etcd.json"
+
+const (
+	offersPace = 10 * time.Second // between two looks at what --etcd names
+	v2Pace     = 10 * time.Second // and at content of the v2 store
+)
+
+// versions is what this node knows of etcd's versions here. The first is of the
+// loop alone, the others are under the agent's lock.
+type versions struct {
+	ran cluster.Version // as recorded for the etcd that runs, or ran last
+
+	v2     string    // what the data holds of the v2 store
+	v2Next time.Time // when it is looked at again; zero: never has been
+	v2Now  bool      // it is being looked at
+}
+
+// observeVersions notes what this node could run and what stands in its way. An
+// etcd that an earlier agent has started is recorded as soon as it tells.
+func (a *Agent) observeVersions(o *plan.Observation) {
+	o.Process.Offers = a.parts.Offers.Versions()
+	runs, err := etcd.ParseVersion(o.Etcd.Value().Version)
+	if err == nil && a.proc != nil && !a.foreign && runs != a.versions.ran && !a.readOnly {
+		if err := a.recordRun(runs); err != nil {
+			a.log.Warn("which etcd runs", "error", err)
+		}
+	}
+	o.Process.V2 = a.v2Content(runs)
+}
+
+// recordRun says durably that our data is of a version from now on.
+func (a *Agent) recordRun(v cluster.Version) error {
+	if err := writeRun(a.opt.Etcd.DataDir, v); err != nil {
+		return fmt.Errorf("recording which etcd runs: %w", err)
+	}
+	a.versions.ran = v
+	return nil
+}
+
+// writeRun records, durably when it returns nil, that data is of a version.
+func writeRun(etcdDir string, v cluster.Version) error {
+	raw, err := json.Marshal(v)
+	if err == nil {
+		err = durable.WriteFile(filepath.Join(etcdDir, ranFile), raw, 0o600)
+	}
+	return err
+}
+
+// readRun is what is recorded of data; zero: nothing. A file that makes no sense
+// is none: the data itself tells its minor.
+func readRun(etcdDir string) (v cluster.Version) {
+	raw, err := os.ReadFile(filepath.Join(etcdDir, ranFile))
+	if err != nil || json.Unmarshal(raw, &v) != nil {
+		return cluster.Version{}
+	}
+	return v
+}
+
+// lastRun is what is known of the versions that have run on our data.
+func (a *Agent) lastRun() plan.LastRun {
+	agreed, format, err := etcd.DataVersion(a.opt.Etcd.DataDir)
+	if err != nil {
+		a.log.Debug("the data does not tell its version", "error", err)
+	}
+	return plan.LastRun{Version: readRun(a.opt.Etcd.DataDir), Agreed: agreed, Format: format}
+}
+
+// etcdFor is the etcd that a start takes. What --etcd names is looked at anew: a
+// binary may have been replaced since it was asked for its version.
+func (a *Agent) etcdFor(ctx context.Context, o plan.Observation, s plan.StartEtcd) (etcd.Candidate, error) {
+	if err := a.parts.Offers.Refresh(ctx); err != nil {
+		return etcd.Candidate{}, err
+	}
+	o.Process.Offers = a.parts.Offers.Versions()
+	v, why := plan.StartAs(o, s, a.lastRun())
+	if v.Zero() {
+		return etcd.Candidate{}, fmt.Errorf("no etcd is started: %s", why)
+	}
+	c, found := a.parts.Offers.Exact(v)
+	if !found {
+		return etcd.Candidate{}, fmt.Errorf("no etcd is started: %s has gone", v)
+	}
+	a.log.Info("this etcd is started", "version", v, "reason", why)
+	return c, nil
+}
+
+// argv is the command of an etcd of the version's minor, before its own flags: an
+// etcd of another may apply what one has written otherwise.
+func (a *Agent) argv(of string) ([]string, error) {
+	wrote, err := cluster.ParseVersion(of)
+	if err != nil {
+		return nil, err
+	}
+	offers := a.parts.Offers.Versions()
+	c, found := a.parts.Offers.Exact(plan.SeedAs(offers, wrote))
+	if !found || !c.Version.SameMinor(wrote) {
+		return nil, fmt.Errorf("%w: etcd %s, and --etcd offers %v", replay.ErrOtherMinor, wrote, offers)
+	}
+	return append([]string{c.Binary.Path}, c.Binary.Prefix...), nil
+}
+
+// v2Content is what was found last; the next look is taken in the background,
+// for a log may be large. etcd 3.6 has started: there is none.
+func (a *Agent) v2Content(runs cluster.Version) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	v := &a.versions
+	if runs.Zero() {
+		runs = v.ran
+	}
+	switch {
+	case runs.Zero() || !runs.Less(cluster.Version{Major: 3, Minor: 6}):
+		return ""
+	case a.readOnly || v.v2Now || time.Now().Before(v.v2Next):
+	default:
+		v.v2Now = true
+		a.work.Go(a.lookForV2)
+	}
+	if v.v2Next.IsZero() {
+		return "unknown: it has not been looked for yet"
+	}
+	return v.v2
+}
+
+func (a *Agent) lookForV2() {
+	found, err := a.v2.Read()
+	if err != nil {
+		found = "unknown: " + err.Error()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.versions.v2, a.versions.v2Next, a.versions.v2Now = found, time.Now().Add(v2Pace), false
+}
+
+// watchOffers looks at what --etcd names, again and again: a version that an
+// operator adds is offered without a restart.
+func (a *Agent) watchOffers(ctx context.Context) {
+	said := ""
+	for ctx.Err() == nil {
+		problem := ""
+		if err := a.parts.Offers.Refresh(ctx); err != nil {
+			problem = err.Error()
+		}
+		for _, u := range a.parts.Offers.Unfit() {
+			problem += fmt.Sprintf("%s: %v; ", u.Path, u.Err)
+		}
+		if problem != said && problem != "" && ctx.Err() == nil {
+			a.log.Warn("an etcd that --etcd names cannot be run", "error", problem)
+		}
+		said = problem
+		sleep(ctx, offersPace)
+	}
+}
+
+// unfit is what --etcd has and could not run, for people.
+func (a *Agent) unfit() []string {
+	var out []string
+	for _, u := range a.parts.Offers.Unfit() {
+		text := u.Err.Error()
+		if !u.Version.Zero() {
+			text = "etcd " + u.Version.String() + ": " + text
+		}
+		out = append(out, text)
+	}
+	return out
+}

@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// LastRun is what is known of the versions that have run on this node's data.
+// Each may be zero: not known.
+type LastRun struct {
+	Version cluster.Version // that ran last, as the agent has recorded it
+	Agreed  cluster.Version // the cluster's minor by then, as the data tells
+	Format  cluster.Version // the data's minor, as it tells itself
+}
+
+// StartAs is which etcd the step starts, or the zero version and why none is.
+func StartAs(o Observation, s StartEtcd, ran LastRun) (cluster.Version, string) {
+	running := o.runningVersion()
+	last := ran.Version
+	if s.State != "resume" {
+		last = cluster.Version{} // the disk is empty, whatever it held
+	} else {
+		if last.Zero() { // an agent before this one recorded nothing; which patch it was is not known
+			last = slices.MaxFunc([]cluster.Version{minor(ran.Agreed), minor(ran.Format)}, compareVersions)
+		}
+		if running.Zero() {
+			running = ran.Agreed
+		}
+	}
+	offers := o.Process.Offers
+	if s.State == "new" {
+		offers = o.foundersOffer(s.Charter)
+	}
+	v, why := Runs(offers, last, running, s.Version)
+	if name, what := o.v2Content(); !v.Zero() && !v.Less(sixth) && name != "" && !last.SameMinor(v) && running.Less(sixth) {
+		return cluster.Version{}, fmt.Sprintf("etcd %s would end in a panic: %s holds content of the v2 store: %s", v, name, what)
+	}
+	return v, why
+}
+
+// sixth is the first minor that does not start on content of the v2 store.
+var sixth = cluster.Version{Major: 3, Minor: 6}
+
+// SeedAs is which of the offers is to run on data that is made out of a backup
+// of a version: one of its minor, else of the next minor that there is, for etcd
+// reads the data of older ones, else the newest. Of zero, not known, it is zero.
+func SeedAs(offers []cluster.Version, of cluster.Version) cluster.Version {
+	if of.Zero() {
+		return of
+	}
+	if v := newestOf(offers, of); !v.Zero() {
+		return v
+	}
+	best := cluster.Version{}
+	for _, v := range offers {
+		if minor(of).Less(minor(v)) && (best.Zero() || minor(v).Less(minor(best)) || v.SameMinor(best) && best.Less(v)) {
+			best = v
+		}
+	}
+	if best.Zero() && len(offers) > 0 {
+		best = slices.MaxFunc(offers, compareVersions)
+	}
+	return best
+}
+
+// runningVersion is the oldest that a member runs, as far as their agents tell,
+// and not above what the cluster has agreed on; zero: nobody tells.
+func (o Observation) runningVersion() (oldest cluster.Version) {
+	agreed := o.Etcd.Value().ClusterVersion
+	for _, r := range o.Reports {
+		v := versionOf(r.Etcd)
+		if r.Cluster != o.Settings.Cluster || !r.Etcd.Healthy || v.Zero() || r.Disk.Stamp != nil && r.Disk.Epoch() < o.epoch() {
+			continue
+		}
+		if oldest.Zero() || v.Less(oldest) {
+			oldest = v
+		}
+		if agreed.Zero() {
+			agreed = r.Etcd.ClusterVersion
+		}
+	}
+	if !agreed.Zero() && (oldest.Zero() || minor(agreed).Less(minor(oldest))) {
+		return agreed
+	}
+	return oldest
+}
+
+// foundersOffer are the versions that every founder that answers offers, else
+// our own: founders of different minors would do, but for two in between.
+func (o Observation) foundersOffer(c cluster.Charter) []cluster.Version {
+	all := slices.Clone(o.Process.Offers)
+	for _, f := range c.Founders {
+		if r, ok := o.reportAt(f.PeerURL); ok && len(r.Offers) > 0 {
+			all = slices.DeleteFunc(all, func(v cluster.Version) bool { return !slices.Contains(r.Offers, v) })
+		}
+	}
+	if len(all) == 0 {
+		return o.Process.Offers
+	}
+	return all
+}
+
+// v2Content is a member that is known to hold content of the v2 store, and what.
+func (o Observation) v2Content() (name, what string) {
+	for _, r := range o.rollers() {
+		if r.V2 != "" && r.Etcd.Healthy {
+			return r.Name, r.V2
+		}
+	}
+	return "", ""
+}
