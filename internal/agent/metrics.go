@@ -32,6 +32,7 @@ type metrics struct {
 	exchanges  prometheus.Counter
 	clouds     *prometheus.CounterVec
 	names      *prometheus.CounterVec
+	handOvers  *prometheus.CounterVec
 }
 
 func newMetrics(st *store.Store) *metrics {
@@ -67,6 +68,7 @@ func newMetrics(st *store.Store) *metrics {
 	m.backupAge = gauge("backup_age_seconds", "Age of the newest good backup; -1 when none is known.")
 	m.backups = vec("backups_total", "Backups that this agent has asked for, by result.", "result")
 	m.names = vec("dns_rounds_total", "Comparisons of the DNS zone with the cluster, by the keeper, by result: done, refused, failed.", "result")
+	m.handOvers = vec("handovers_total", "Hand-overs of the lead by this agent: held (no voter proposed anything meanwhile), unheld (one may have), failed.", "result")
 	m.storeFails = counter("store_errors_total", "Passes over the store that failed.")
 	m.exchanges = counter("silent_exchanges_total", "Exchanges of reports that another agent did not answer.")
 	m.clouds = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "quorate", Name: "cloud_calls_total",

@@ -114,6 +114,13 @@ type RecoverRequest struct {
 	By     string   `json:"by,omitempty"`
 }
 
+// HoldRequest is the leader's agent asking another to hold back what clients
+// propose to its etcd (POST /v1/hold), while Leader leads and about to hand over.
+// It is answered once nothing is under way there; the hold ends by itself.
+type HoldRequest struct {
+	Leader cluster.MemberID `json:"leader"`
+}
+
 // LeaveRequest asks this node to leave the cluster for good, or to come back.
 type LeaveRequest struct {
 	Undo bool `json:"undo,omitempty"`

@@ -58,6 +58,12 @@ func (c *Client) Recover(ctx context.Context, r RecoverRequest) (cluster.Verdict
 	return call[cluster.Verdict](ctx, c, http.MethodPost, "/v1/recover", r)
 }
 
+// Hold has the agent's etcd hold back what clients propose, for a hand-over.
+func (c *Client) Hold(ctx context.Context, r HoldRequest) error {
+	_, err := call[struct{}](ctx, c, http.MethodPost, "/v1/hold", r)
+	return err
+}
+
 // Leave takes the agent's node out of the cluster.
 func (c *Client) Leave(ctx context.Context, r LeaveRequest) error {
 	_, err := call[struct{}](ctx, c, http.MethodPost, "/v1/leave", r)

@@ -28,6 +28,9 @@ type Agent interface {
 	Resume(context.Context) (cluster.Lock, error)
 	Recover(context.Context, RecoverRequest) (cluster.Verdict, error)
 	Leave(context.Context, LeaveRequest) error
+	// Hold blocks until no proposal is under way in this node's etcd. ErrRefused:
+	// its etcd cannot hold.
+	Hold(context.Context, HoldRequest) error
 	// Backup blocks until a backup is good, or has failed.
 	Backup(context.Context, BackupRequest) (cluster.Backup, error)
 	Backups(context.Context) ([]cluster.Backup, error)
@@ -72,6 +75,7 @@ func Handler(n Agent) http.Handler {
 	mux.HandleFunc("POST /v1/resume", post(func(ctx context.Context, _ struct{}) (cluster.Lock, error) { return n.Resume(ctx) }))
 	mux.HandleFunc("POST /v1/recover", post(n.Recover))
 	mux.HandleFunc("POST /v1/leave", post(func(ctx context.Context, r LeaveRequest) (struct{}, error) { return struct{}{}, n.Leave(ctx, r) }))
+	mux.HandleFunc("POST /v1/hold", post(func(ctx context.Context, r HoldRequest) (struct{}, error) { return struct{}{}, n.Hold(ctx, r) }))
 	mux.HandleFunc("POST /v1/backup", post(n.Backup))
 	mux.HandleFunc("GET /v1/backups", func(w http.ResponseWriter, r *http.Request) {
 		b, err := n.Backups(r.Context())
