@@ -76,6 +76,11 @@ func (c *sshDeployCmd) Run(ctx context.Context, to streams) error {
 	}
 	defer end()
 	f := d.fleet(nodes, teller(to.out))
+	unlock, err := f.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := f.Look(ctx); err != nil {
 		return err
 	}

@@ -52,6 +52,11 @@ func (c *sshDestroyCmd) Run(ctx context.Context, to streams) error {
 		return err
 	}
 	defer end()
+	unlock, err := f.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	r, err := f.Prepare(ctx)
 	if err != nil {
 		return err

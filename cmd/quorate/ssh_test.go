@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -239,8 +240,15 @@ func TestSSHUndone(t *testing.T) {
 		h.pristine()
 	}
 
-	c.sh("printf '#!/bin/sh\\nsleep 3\\n' >/usr/sbin/useradd") // an interrupt finds it at work
-	out, code := r.interrupted("installed release", r.deploying(abc)...)
+	// An interrupt finds it at work, and so do those who come meanwhile.
+	c.sh("printf '#!/bin/sh\\nuntil [ -e /run/go ]; do sleep 0.1; done\\n' >/usr/sbin/useradd")
+	out, code := r.during("installed release", func(pid int) {
+		for _, args := range [][]string{r.deploying(abc), r.ssh("destroy", []string{"b"}, "--yes")} {
+			r.says(r.q(1, args...), "b: another `quorate ssh` is changing this host: wait until it has ended")
+		}
+		must(t, syscall.Kill(-pid, syscall.SIGINT))
+		c.sh("touch /run/go")
+	}, r.deploying(abc)...)
 	r.says(out, "interrupted", "undone: nothing of ours is there")
 	if code != 1 {
 		t.Errorf("exit code %d", code)
