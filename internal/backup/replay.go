@@ -32,18 +32,26 @@ const (
 // time limit but ctx, because a long log takes long. The process has ended
 // when replay returns.
 func replay(ctx context.Context, etcd []string, dataDir, logFile string) error {
-	return privately(ctx, etcd, logFile, func(sockets string) ([]string, func(context.Context, process) error) {
-		client := filepath.Join(sockets, "c")
-		return aloneFlags(dataDir, client, filepath.Join(sockets, "p")), func(ctx context.Context, p process) error {
-			asking := overSocket(client)
-			return p.until(ctx, "it served", func() bool { return serves(ctx, asking) })
-		}
+	return privately(ctx, etcd, aloneFlags(dataDir), logFile, func(p process, at string) error {
+		client := overSocket(socket(at, clientURL))
+		return p.until(ctx, "it served", func() bool { return serves(ctx, client) })
 	})
 }
 
-// privately runs etcd with the flags that make it listen in a directory of
-// sockets, until done says so, and stops it.
-func privately(ctx context.Context, etcd []string, logFile string, with func(sockets string) (flags []string, done func(context.Context, process) error)) error {
+// What a private etcd listens at: sockets in its working directory. Up to 3.6
+// etcd wants a host and a port even there.
+const (
+	clientURL  = "unix://localhost:1"
+	peerURL    = "unix://localhost:2"
+	metricsURL = "unix://localhost:3"
+)
+
+// socket is a URL's file in the directory.
+func socket(dir, url string) string { return filepath.Join(dir, strings.TrimPrefix(url, "unix://")) }
+
+// privately runs etcd in a directory of its own for sockets, which done is told,
+// until that returns, and stops it.
+func privately(ctx context.Context, etcd, flags []string, logFile string, done func(p process, sockets string) error) error {
 	sockets, err := os.MkdirTemp("", "quorate-") // short: a socket's path has some 100 bytes
 	if err != nil {
 		return err
@@ -55,7 +63,6 @@ func privately(ctx context.Context, etcd []string, logFile string, with func(soc
 	}
 	defer log.Close()
 
-	flags, done := with(sockets)
 	cmd := exec.Command(etcd[0], append(etcd[1:len(etcd):len(etcd)], flags...)...)
 	cmd.Env = withoutEtcd(os.Environ())
 	cmd.Dir = sockets
@@ -65,7 +72,7 @@ func privately(ctx context.Context, etcd []string, logFile string, with func(soc
 		return fmt.Errorf("starting a private etcd: %w", err)
 	}
 	p := process{started}
-	err = done(ctx, p)
+	err = done(p, sockets)
 	if stopErr := p.stop(ctx); err == nil && stopErr != nil {
 		err = fmt.Errorf("stopping it: %w", stopErr)
 	}
@@ -78,16 +85,16 @@ func privately(ctx context.Context, etcd []string, logFile string, with func(soc
 // aloneFlags are understood by every etcd since 3.5. The short election spares
 // a second, for there is nobody to elect but itself. A quota would raise an
 // alarm that outlives the seed, so there is none.
-func aloneFlags(dataDir, client, peer string) []string {
+func aloneFlags(dataDir string) []string {
 	return []string{
 		"--name=seed",
 		"--data-dir=" + dataDir,
 		"--force-new-cluster",
-		"--listen-client-urls=unix://" + client,
-		"--advertise-client-urls=unix://" + client,
-		"--listen-peer-urls=unix://" + peer,
-		"--initial-advertise-peer-urls=unix://" + peer,
-		"--initial-cluster=seed=unix://" + peer,
+		"--listen-client-urls=" + clientURL,
+		"--advertise-client-urls=" + clientURL,
+		"--listen-peer-urls=" + peerURL,
+		"--initial-advertise-peer-urls=" + peerURL,
+		"--initial-cluster=seed=" + peerURL,
 		"--heartbeat-interval=10",
 		"--election-timeout=100",
 		"--quota-backend-bytes=-1",

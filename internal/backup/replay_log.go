@@ -6,30 +6,39 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.etcd.io/bbolt"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
 )
 
 const (
-	// seedPeer and silentPeer are sockets in the directory of a private etcd. Nobody
-	// is ever at the second.
-	seedPeer, silentPeer = "unix://p", "unix://nobody"
+	// silentPeer is a socket that nobody ever listens at.
+	silentPeer = "unix://localhost:9"
 	// walBatch is how many bytes of entries are saved at a time: a log is cut into
 	// files only in between.
 	walBatch = 4 << 20
-	// appliedMetric tells the last entry applied.
+	// appliedMetric tells the last entry applied, commitMetric how often the database
+	// was committed.
 	appliedMetric = "etcd_server_proposals_applied_total "
+	commitMetric  = "etcd_disk_backend_commit_duration_seconds_count "
+	// commitLooks is how often a commit is looked for: etcd commits ten times a
+	// second what there is to commit.
+	commitLooks = 25
+	// replayRuns is how often an etcd may be stopped before its last commit.
+	replayRuns = 4
 )
 
 // IndexOf is the last raft entry that is in the database of a stopped member.
@@ -69,21 +78,22 @@ func Reapply(ctx context.Context, etcd []string, db string, entries []*raftpb.En
 		return err
 	}
 	data := filepath.Join(scratch, "etcd")
-	members := Target{DataDir: data, Name: "seed", PeerURL: seedPeer, InitialCluster: "seed=" + seedPeer + ",silent=" + silentPeer, Token: "replay"}
+	members := Target{DataDir: data, Name: "seed", PeerURL: peerURL, InitialCluster: "seed=" + peerURL + ",silent=" + silentPeer, Token: "replay"}
 	if err := plant(members); err != nil {
 		return fmt.Errorf("making a data directory to replay in: %w", err)
 	}
 	if err := graft(db, members); err != nil {
 		return fmt.Errorf("making a data directory to replay in: %w", err)
 	}
-	last, err := appendLog(filepath.Join(data, "member", "wal"), entries)
+	tail, err := wordless(entries[len(entries)-1])
+	if err != nil {
+		return err
+	}
+	last, err := appendLog(filepath.Join(data, "member", "wal"), slices.Concat(entries, tail))
 	if err != nil {
 		return fmt.Errorf("writing a log to replay: %w", err)
 	}
-	if err := replayTo(ctx, etcd, data, filepath.Join(scratch, "etcd.log"), last); err != nil {
-		return err
-	}
-	if err := holds(dbOf(data), last); err != nil {
+	if err := applied(ctx, etcd, data, filepath.Join(scratch, "etcd.log"), last); err != nil {
 		return err
 	}
 	end := entries[len(entries)-1]
@@ -145,32 +155,73 @@ func setIndex(db string, index, term uint64) error {
 	return errors.Join(err, b.Close())
 }
 
-// replayTo runs etcd on a planted directory until it has applied an entry.
-func replayTo(ctx context.Context, etcd []string, dataDir, logFile string, last uint64) error {
-	return privately(ctx, etcd, logFile, func(sockets string) ([]string, func(context.Context, process) error) {
-		return silentFlags(dataDir, sockets), func(ctx context.Context, p process) error {
-			client := overSocket(filepath.Join(sockets, "m"))
-			return p.until(ctx, "it had applied all", func() bool {
-				applied, err := metric(ctx, client, appliedMetric)
-				return err == nil && applied >= last
-			})
+// wordless are entries behind the last that write and leave nothing: an alarm of
+// nobody is raised and ended. Without a write behind it, etcd may not commit that
+// it has passed the last entry.
+func wordless(last *raftpb.Entry) (tail []*raftpb.Entry, err error) {
+	nobody := rand.Uint64()
+	for _, do := range []pb.AlarmRequest_AlarmAction{pb.AlarmRequest_ACTIVATE, pb.AlarmRequest_DEACTIVATE} {
+		data, err := proto.Marshal(&pb.InternalRaftRequest{Header: &pb.RequestHeader{ID: 1},
+			Alarm: &pb.AlarmRequest{Action: do, MemberID: nobody, Alarm: pb.AlarmType_NOSPACE}})
+		if err != nil {
+			return nil, err
 		}
+		tail = append(tail, &raftpb.Entry{Term: last.Term, Index: new(last.GetIndex() + 1), Type: raftpb.EntryNormal.Enum(), Data: data})
+	}
+	return tail, nil
+}
+
+// applied runs etcd on a planted directory until its database holds an entry. One
+// that has no leader does not close its database when it is told to end, and so
+// what counts is what it has committed; a run goes on where the last one ended.
+func applied(ctx context.Context, etcd []string, dataDir, logFile string, last uint64) (err error) {
+	for range replayRuns {
+		err := privately(ctx, etcd, silentFlags(dataDir), logFile, func(p process, at string) error {
+			return p.untilCommitted(ctx, overSocket(socket(at, metricsURL)), last)
+		})
+		if err != nil {
+			return err
+		}
+		if err = holds(dbOf(dataDir), last); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// untilCommitted waits until an entry is applied, and then for a commit, or as
+// long as one takes.
+func (p process) untilCommitted(ctx context.Context, client *http.Client, last uint64) error {
+	var before uint64
+	err := p.until(ctx, "it had applied all", func() bool {
+		m, err := metrics(ctx, client, appliedMetric, commitMetric)
+		before = m[1]
+		return err == nil && m[0] >= last
+	})
+	if err != nil {
+		return err
+	}
+	looks := 0
+	return p.until(ctx, "it had committed all", func() bool {
+		looks++
+		m, err := metrics(ctx, client, appliedMetric, commitMetric)
+		return err == nil && m[1] > before || looks > commitLooks
 	})
 }
 
 // silentFlags are understood by every etcd since 3.5. The times are etcd's usual
 // ones, for the least time of a lease hangs on them; snapshots of its own would
 // only cost time.
-func silentFlags(dataDir, sockets string) []string {
+func silentFlags(dataDir string) []string {
 	return []string{
 		"--name=seed",
 		"--data-dir=" + dataDir,
-		"--listen-client-urls=unix://" + filepath.Join(sockets, "c"),
-		"--advertise-client-urls=unix://" + filepath.Join(sockets, "c"),
-		"--listen-peer-urls=" + seedPeer, // in its working directory, which is sockets
-		"--initial-advertise-peer-urls=" + seedPeer,
-		"--initial-cluster=seed=" + seedPeer,
-		"--listen-metrics-urls=unix://m",
+		"--listen-client-urls=" + clientURL,
+		"--advertise-client-urls=" + clientURL,
+		"--listen-peer-urls=" + peerURL,
+		"--initial-advertise-peer-urls=" + peerURL,
+		"--initial-cluster=seed=" + peerURL,
+		"--listen-metrics-urls=" + metricsURL,
 		"--snapshot-count=1000000000",
 		"--unsafe-no-fsync",
 		"--quota-backend-bytes=-1",
@@ -178,25 +229,33 @@ func silentFlags(dataDir, sockets string) []string {
 	}
 }
 
-// metric is a whole number out of etcd's metrics.
-func metric(ctx context.Context, client *http.Client, name string) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+// metrics are whole numbers out of etcd's metrics, by the beginnings of their lines.
+func metrics(ctx context.Context, client *http.Client, names ...string) ([]uint64, error) {
+	all := make([]uint64, len(names))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://etcd/metrics", nil)
 	if err != nil {
-		return 0, err
+		return all, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0, err
+		return all, err
 	}
 	defer resp.Body.Close()
+	found := 0
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		if text, ok := strings.CutPrefix(lines.Text(), name); ok {
-			v, err := strconv.ParseFloat(text, 64)
-			return uint64(v), err
+		for i, name := range names {
+			if text, ok := strings.CutPrefix(lines.Text(), name); ok {
+				v, err := strconv.ParseFloat(text, 64)
+				if err != nil {
+					return all, err
+				}
+				all[i], found = uint64(v), found+1
+			}
 		}
 	}
-	return 0, fmt.Errorf("etcd has no metric %s: %w", name, lines.Err())
+	if found < len(names) {
+		err = fmt.Errorf("etcd tells %d of %q", found, names)
+	}
+	return all, errors.Join(err, lines.Err())
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/version"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -24,7 +25,7 @@ const (
 // of the same: the snapshot from before and the log, out of a directory store,
 // to a data directory that is synced.
 func BenchmarkReplay(b *testing.B) {
-	l := &load{db: filepath.Join(b.TempDir(), "base")}
+	l := &load{etcd: version.Version, db: filepath.Join(b.TempDir(), "base")}
 	n := newNode(b, "9", filepath.Join(b.TempDir(), "source"))
 	c := n.start(b)
 	for i := range 100 { // what the snapshot holds

@@ -76,7 +76,7 @@ func (p Plan) amend(ctx context.Context, src Source, db string, say Progress, r 
 	if err != nil {
 		return err
 	}
-	b := &bench{ctx: ctx, src: src, plan: p, db: db}
+	b := &bench{ctx: ctx, src: src, plan: p, db: db, round: roundSize}
 	defer b.clear()
 	if err := b.walk(say); err != nil {
 		return err
@@ -96,6 +96,7 @@ type bench struct {
 	plan Plan
 	db   string
 
+	round int // bytes of entries that another etcd gets at a time
 	own   *worker       // nil while none of ours has the database open
 	other *elder        // nil unless entries wait for an etcd of another minor
 	check *chain.HashKV // what such entries are to be held against in the end

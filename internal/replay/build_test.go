@@ -69,7 +69,7 @@ func newArchive(t testing.TB, l *load, lies ...uint64) *archive {
 		t.Fatal(err)
 	}
 	a := openCopy(t, l.db)
-	state := cluster.EtcdState{Version: "3.7.3", Term: 2, Applied: a.Index() - 3, Revision: a.Revision() - 5}
+	state := cluster.EtcdState{Version: l.etcd, Term: 2, Applied: a.Index() - 3, Revision: a.Revision() - 5}
 	closeIt(t, a)
 	base, err := backup.Take(t.Context(), snapshotFile{l.db, state}, st, backup.Meta{Cluster: "c", Epoch: 1, By: "a", Now: start})
 	if err != nil {
@@ -91,7 +91,7 @@ func (arc *archive) ship(t testing.TB, l *load) {
 	for len(rest) > 0 {
 		n := min(500, len(rest))
 		s := chain.Segment{Entries: rest[:n], Header: chain.Header{Cluster: "c", Epoch: 1, Chain: 1, Number: end.Number + 1, Previous: end.SHA256,
-			Etcd: "3.7.3", By: "a", From: start.Add(time.Duration(end.Number) * time.Second), To: start.Add(time.Duration(end.Number+1) * time.Second)}}
+			Etcd: l.etcd, By: "a", From: start.Add(time.Duration(end.Number) * time.Second), To: start.Add(time.Duration(end.Number+1) * time.Second)}}
 		if s.Number == 1 {
 			s.Base = arc.base.Key
 		}

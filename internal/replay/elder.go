@@ -86,7 +86,7 @@ func (b *bench) elder(s chain.Segment) error {
 	if err := b.take(s); err != nil {
 		return err
 	}
-	if b.other.size >= roundSize {
+	if b.other.size >= b.round {
 		return b.elderRest()
 	}
 	return nil

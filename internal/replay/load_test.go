@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/version"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
@@ -28,6 +29,7 @@ type sample struct {
 // load is a source under load: its snapshot from the midst of it, its whole log,
 // and what it said.
 type load struct {
+	etcd    string // its version
 	db      string // the snapshot
 	entries []*raftpb.Entry
 	samples []sample
@@ -90,8 +92,9 @@ func observe(ctx context.Context, n *node, c *clientv3.Client, each time.Duratio
 		if r.IntN(10) == 0 {
 			c.Compact(ctx, now.Header.Revision-r.Int64N(200))
 		}
-		if s, err := c.HashKV(ctx, n.client, now.Header.Revision-r.Int64N(20)); err == nil {
-			*took = append(*took, sample{s.HashRevision, s.CompactRevision, s.Hash})
+		at := now.Header.Revision - r.Int64N(20)
+		if s, err := c.HashKV(ctx, n.client, at); err == nil {
+			*took = append(*took, sample{at, s.CompactRevision, s.Hash})
 		}
 	}
 }
@@ -99,8 +102,17 @@ func observe(ctx context.Context, n *node, c *clientv3.Client, each time.Duratio
 // underLoad runs a source through it all: first without users, then with.
 func underLoad(t *testing.T, each time.Duration) *load {
 	t.Helper()
-	l := &load{db: filepath.Join(t.TempDir(), "base"), leases: map[clientv3.LeaseID]int64{}}
+	return underLoadOf(t, version.Version, nil, each)
+}
+
+// underLoadOf is that with another etcd.
+func underLoadOf(t *testing.T, version string, etcd []string, each time.Duration) *load {
+	t.Helper()
+	l := &load{etcd: version, db: filepath.Join(t.TempDir(), "base"), leases: map[clientv3.LeaseID]int64{}}
 	n := newNode(t, "1", filepath.Join(t.TempDir(), "source"))
+	if etcd != nil {
+		n.etcd = etcd
+	}
 	c := n.start(t)
 	l.phase(t, n, c, each, nil)
 	l.phase(t, n, c, each, func() { save(t, c, l.db) })
@@ -184,11 +196,11 @@ func (l *load) finish(t *testing.T, n *node, root *clientv3.Client) {
 		}
 		l.users = users.Users
 		after, err := root.HashKV(ctx, n.client, 0)
-		if err == nil && after.HashRevision != before.HashRevision {
+		if err == nil && after.Header.Revision != before.Header.Revision {
 			err = fmt.Errorf("leases still run out")
 		}
 		if err == nil {
-			l.end = sample{after.HashRevision, after.CompactRevision, after.Hash}
+			l.end = sample{after.Header.Revision, after.CompactRevision, after.Hash} // 3.5 tells no HashRevision
 		}
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) {
 
 // node is a real etcd process, alone in its cluster.
 type node struct {
+	etcd              []string // the command; ours
 	dir, client, peer string
 	cmd               *exec.Cmd
 	ended             chan struct{}
@@ -50,18 +52,18 @@ func newNode(t testing.TB, host, dir string) *node {
 		defer l.Close()
 		return "http://" + l.Addr().String()
 	}
-	return &node{dir: dir, client: url(), peer: url()}
-}
-
-func (n *node) start(t testing.TB) *clientv3.Client {
-	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.cmd = exec.Command(self, "etcd", "--name=m", "--data-dir="+n.dir, "--log-level=error", "--max-wals=0", "--max-txn-ops=10000",
+	return &node{etcd: []string{self, "etcd"}, dir: dir, client: url(), peer: url()}
+}
+
+func (n *node) start(t testing.TB) *clientv3.Client {
+	t.Helper()
+	n.cmd = exec.Command(n.etcd[0], append(slices.Clone(n.etcd[1:]), "--name=m", "--data-dir="+n.dir, "--log-level=error", "--max-wals=0", "--max-txn-ops=10000",
 		"--quota-backend-bytes=8589934592", "--listen-client-urls="+n.client, "--advertise-client-urls="+n.client, "--listen-peer-urls="+n.peer,
-		"--initial-advertise-peer-urls="+n.peer, "--initial-cluster=m="+n.peer, "--initial-cluster-token=t")
+		"--initial-advertise-peer-urls="+n.peer, "--initial-cluster=m="+n.peer, "--initial-cluster-token=t")...)
 	var said bytes.Buffer
 	n.cmd.Stderr = &said
 	if err := n.cmd.Start(); err != nil {
