@@ -173,8 +173,8 @@ func (h *host) etcdPID() int {
 	if err != nil || json.Unmarshal(raw, &id) != nil || id.PID <= 1 || syscall.Kill(id.PID, 0) != nil {
 		return 0
 	}
-	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", id.PID))
-	if err != nil || exe != program {
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", id.PID))
+	if err != nil || !bytes.Contains(args, []byte("--data-dir="+h.dataDir()+"/")) {
 		return 0
 	}
 	return id.PID

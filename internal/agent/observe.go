@@ -127,6 +127,10 @@ func (a *Agent) observeEtcd(ctx context.Context, o *plan.Observation) {
 	o.UnhealthySince = a.unhealthy
 }
 
+// listsLinearizably is the first etcd whose member list is what a quorum agrees
+// on: an older one tells its own without asking, and is read through before.
+var listsLinearizably = cluster.Version{Major: 3, Minor: 5}
+
 func (a *Agent) askOwn(ctx context.Context) (cluster.EtcdState, []cluster.Member, error) {
 	if a.own == nil {
 		a.own = a.parts.Dial(a.clientURL())
@@ -137,6 +141,11 @@ func (a *Agent) askOwn(ctx context.Context) (cluster.EtcdState, []cluster.Member
 	s.Running, s.PID = true, a.pid()
 	if err != nil || s.Leader == 0 || s.Learner {
 		return s, nil, err
+	}
+	if v, err := cluster.ParseVersion(s.Version); err == nil && v.Less(listsLinearizably) {
+		if err := a.own.Healthy(ctx); err != nil {
+			return s, nil, err
+		}
 	}
 	members, _, err := a.own.Members(ctx)
 	return s, members, err
