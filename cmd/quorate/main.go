@@ -26,6 +26,8 @@ type cli struct {
 	Resume    resumeCmd    `cmd:"" help:"End a pause."`
 	Recover   recoverCmd   `cmd:"" help:"Say which members are lost for good, when no quorum can come back."`
 	Leave     leaveCmd     `cmd:"" help:"Remove a node from the cluster for good."`
+	Roll      rollCmd      `cmd:"" help:"Restart every member's etcd, one after the other, with no failed request."`
+	Upgrade   upgradeCmd   `cmd:"" help:"Take etcd to another version, up or down, one minor and one member at a time."`
 	Backup    backupCmd    `cmd:"" help:"Take and list full snapshots."`
 	Restore   restoreCmd   `cmd:"" help:"Make a data directory out of the store, as of any revision or moment, for an etcd that is run by hand."`
 	AWS       awsCmd       `cmd:"" name:"aws" help:"Make and watch a cluster on AWS."`

@@ -109,6 +109,9 @@ func printStatus(out io.Writer, s control.Status) {
 	if s.Lock != nil {
 		fmt.Fprintf(out, "paused until %s by %s: %s\n", s.Lock.Expires.Format(time.RFC3339), s.Lock.Holder, s.Lock.Reason)
 	}
+	if r := s.Roll; r != nil {
+		printRoll(out, *r)
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tROLE\tHEALTH\tLAG\tDB\tETCD\tAGENT")
 	for _, n := range s.Nodes {
@@ -116,12 +119,15 @@ func printStatus(out io.Writer, s control.Status) {
 		if n.Error != "" {
 			doing += " [" + n.Error + "]"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Role, health(n), n.Lag, size(n.DBSize), orDash(n.Etcd), doing)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Role, health(n), n.Lag, size(n.DBSize), orDash(n.Etcd), turn(n)+doing)
 	}
 	w.Flush()
 }
 
 func health(n control.Node) string {
+	if kind, _, ails := strings.Cut(n.Ails, ":"); ails {
+		n.Health += ", " + kind
+	}
 	if len(n.Alarms) > 0 {
 		return n.Health + " " + strings.Join(n.Alarms, ",")
 	}

@@ -26,6 +26,7 @@ const (
 // round: the next one looks again, and what was half done is seen as it is.
 func (a *Agent) act(ctx context.Context, o plan.Observation, d plan.Decision) error {
 	a.sayDecision(o, d)
+	a.noteUnburdened(d)
 	for _, s := range d.Steps {
 		if s.Irreversible() {
 			if err := a.journal(ctx, o, d); err != nil {

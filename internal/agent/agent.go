@@ -98,6 +98,7 @@ type Agent struct {
 	backups  backupState
 	copying  lagging // has a lock of its own
 	proofs   proofs  // likewise
+	pulse    pulse   // likewise
 
 	logPruned logPruned // has a lock of its own
 	names     names
@@ -117,6 +118,7 @@ type Agent struct {
 	ca         authorities
 	v2         *etcd.V2Reader // of one look at a time
 	roll       rollState
+	ordering   sync.Mutex // of rolls, by people
 	unhealthy  time.Time
 	seedFails  seedFailures
 	lastReason string
@@ -185,6 +187,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 	a.recallRolled()
 	a.published.Store(&snapshot{notReady: "the agent is starting", report: cluster.Report{Cluster: opt.Settings.Cluster, Name: opt.Name}})
 	a.proofs.register(a.metrics)
+	a.metrics.pulse(a.pulse.seconds)
 	a.proofs.recall(a.path(provenFile))
 	if parts.Copy != nil {
 		a.metrics.copyLag(a.copying.seconds)
@@ -213,6 +216,7 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	a.work.Go(func() { a.watchSource(work) })
 	a.work.Go(func() { a.book.watch(work) })
 	a.work.Go(func() { a.watchNames(work) })
+	a.work.Go(func() { a.watchPulse(work) })
 	if a.shipping != nil {
 		a.work.Go(func() { a.shipping.run(work) })
 	}

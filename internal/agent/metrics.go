@@ -24,6 +24,7 @@ type metrics struct {
 	healthy    prometheus.Gauge
 	tolerance  prometheus.Gauge
 	lag        *prometheus.GaugeVec
+	ails       *prometheus.GaugeVec
 	restarts   prometheus.Gauge
 	ready      prometheus.Gauge
 	backupAge  prometheus.Gauge
@@ -33,6 +34,8 @@ type metrics struct {
 	clouds     *prometheus.CounterVec
 	names      *prometheus.CounterVec
 	handOvers  *prometheus.CounterVec
+	roll       prometheus.Gauge
+	rollState  *prometheus.GaugeVec
 }
 
 func newMetrics(st *store.Store) *metrics {
@@ -63,12 +66,18 @@ func newMetrics(st *store.Store) *metrics {
 	m.tolerance = gauge("failure_tolerance", "Voters that may fail now without losing the quorum; negative when it is lost.")
 	m.lag = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: "learner_lag_entries", Help: "Raft entries that a learner is behind the leader."}, []string{"member"})
 	m.registry.MustRegister(m.lag)
+	m.ails = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: "voter_ails",
+		Help: "1 for each voter that fares badly in the keeper's eyes, by kind: paused, slow, hung, cut off, unreached, down, unheard."}, []string{"member", "kind"})
+	m.registry.MustRegister(m.ails)
 	m.restarts = gauge("etcd_restarts", "Times that this agent has seen its etcd end by itself.")
 	m.ready = gauge("ready", "1 when this node is a voter in a healthy cluster.")
 	m.backupAge = gauge("backup_age_seconds", "Age of the newest good backup; -1 when none is known.")
 	m.backups = vec("backups_total", "Backups that this agent has asked for, by result.", "result")
 	m.names = vec("dns_rounds_total", "Comparisons of the DNS zone with the cluster, by the keeper, by result: done, refused, failed.", "result")
 	m.handOvers = vec("handovers_total", "Hand-overs of the lead by this agent: held (no voter proposed anything meanwhile), unheld (one may have), failed.", "result")
+	m.roll = gauge("roll_number", "Number of the newest entry of the rolls; 0 when there is none.")
+	m.rollState = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: "roll_state", Help: "1 for the state of the newest roll: open, done, failed, cancelled."}, []string{"state"})
+	m.registry.MustRegister(m.rollState)
 	m.storeFails = counter("store_errors_total", "Passes over the store that failed.")
 	m.exchanges = counter("silent_exchanges_total", "Exchanges of reports that another agent did not answer.")
 	m.clouds = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "quorate", Name: "cloud_calls_total",
@@ -100,6 +109,12 @@ func (c requestCount) Collect(to chan<- prometheus.Metric) {
 	for op, n := range c.store.Requests() {
 		to <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(n), op)
 	}
+}
+
+// pulse registers how long the disk under etcd takes to make a few bytes durable.
+func (m *metrics) pulse(seconds func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quorate", Name: "fsync_seconds",
+		Help: "How long the disk under etcd last took to make a few bytes durable."}, seconds))
 }
 
 // copyLag registers the age of what the second store lacks.
@@ -141,9 +156,18 @@ func (m *metrics) publish(s *snapshot, status func() control.Status) {
 	if s.ready {
 		m.ready.Set(1)
 	}
+	m.rollState.Reset()
+	if r := s.report.Roll; r != nil {
+		m.roll.Set(float64(r.Number))
+		m.rollState.WithLabelValues(string(r.State)).Set(1)
+	}
 	m.backupAge.Set(-1)
 	if st.Backup != nil {
 		m.backupAge.Set(st.BackupAge.Seconds())
+	}
+	m.ails.Reset()
+	for _, ails := range plan.Ailments(s.observation) {
+		m.ails.WithLabelValues(ails.Name, ails.Kind).Set(1)
 	}
 	m.lag.Reset()
 	for _, n := range st.Nodes {

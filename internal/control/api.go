@@ -12,16 +12,18 @@ import (
 
 // Status is what one agent knows of the whole cluster (GET /v1/status).
 type Status struct {
-	Cluster   string          `json:"cluster"`
-	State     State           `json:"state"`
-	Reason    string          `json:"reason"` // why it is not healthy
-	Epoch     cluster.Epoch   `json:"epoch"`
-	Size      int             `json:"size"`
-	Voters    int             `json:"voters"`
-	Healthy   int             `json:"healthy_voters"`
-	Tolerance int             `json:"failure_tolerance"` // voters that may fail now; negative without a quorum
-	Leader    string          `json:"leader,omitempty"`
-	Lock      *cluster.Lock   `json:"lock,omitempty"`
+	Cluster   string        `json:"cluster"`
+	State     State         `json:"state"`
+	Reason    string        `json:"reason"` // why it is not healthy
+	Epoch     cluster.Epoch `json:"epoch"`
+	Size      int           `json:"size"`
+	Voters    int           `json:"voters"`
+	Healthy   int           `json:"healthy_voters"`
+	Tolerance int           `json:"failure_tolerance"` // voters that may fail now; negative without a quorum
+	Leader    string        `json:"leader,omitempty"`
+	Lock      *cluster.Lock `json:"lock,omitempty"`
+	// Roll is the newest roll's newest entry, if it is open or has failed.
+	Roll      *cluster.Roll   `json:"roll,omitempty"`
 	Backup    *cluster.Backup `json:"backup,omitempty"`
 	BackupAge time.Duration   `json:"backup_age,omitempty"` // nanoseconds
 	// Log is how far the raft log is stored, if it is shipped: what came after
@@ -72,6 +74,8 @@ type Node struct {
 	Client   string           `json:"client_url,omitempty"`
 	Agent    string           `json:"agent_url,omitempty"`
 	Alarms   []string         `json:"alarms,omitempty"`
+	Ails     string           `json:"ails,omitempty"` // what is the matter with it, in the keeper's words
+	Turn     Turn             `json:"turn,omitempty"` // how far it is with an open roll
 }
 
 // Explanation is what a node would do now, and why not something else
@@ -109,7 +113,9 @@ func CheckPause(length time.Duration, reason string) error {
 type RecoverRequest struct {
 	Lost   []string `json:"lost,omitempty"` // members whose disks never come back: names, or the peer URL of one without a name
 	Empty  bool     `json:"empty,omitempty"`
-	Backup string   `json:"backup,omitempty"` // key of the one to restore, if no disk survives; else the newest good one
+	GiveUp []string `json:"give_up,omitempty"` // nodes whose disks hold data that an empty cluster passes over
+	Backup string   `json:"backup,omitempty"`  // key of the one to restore, if no disk survives; else the newest good one
+	NoLog  bool     `json:"no_log,omitempty"`  // restore it as it is, without the log behind it
 	Reason string   `json:"reason,omitempty"`
 	By     string   `json:"by,omitempty"`
 }

@@ -28,6 +28,9 @@ type Agent interface {
 	Resume(context.Context) (cluster.Lock, error)
 	Recover(context.Context, RecoverRequest) (cluster.Verdict, error)
 	Leave(context.Context, LeaveRequest) error
+	// Roll orders, cancels or plans a roll; it does not wait for its end.
+	Roll(context.Context, RollRequest) (RollAnswer, error)
+	NewestRoll() cluster.Roll
 	// Hold blocks until no proposal is under way in this node's etcd. ErrRefused:
 	// its etcd cannot hold.
 	Hold(context.Context, HoldRequest) error
@@ -76,6 +79,8 @@ func Handler(n Agent) http.Handler {
 	mux.HandleFunc("POST /v1/recover", post(n.Recover))
 	mux.HandleFunc("POST /v1/leave", post(func(ctx context.Context, r LeaveRequest) (struct{}, error) { return struct{}{}, n.Leave(ctx, r) }))
 	mux.HandleFunc("POST /v1/hold", post(func(ctx context.Context, r HoldRequest) (struct{}, error) { return struct{}{}, n.Hold(ctx, r) }))
+	mux.HandleFunc("POST /v1/roll", post(n.Roll))
+	mux.HandleFunc("GET /v1/roll", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.NewestRoll(), nil) })
 	mux.HandleFunc("POST /v1/backup", post(n.Backup))
 	mux.HandleFunc("GET /v1/backups", func(w http.ResponseWriter, r *http.Request) {
 		b, err := n.Backups(r.Context())

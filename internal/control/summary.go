@@ -14,6 +14,7 @@ import (
 func Summarize(name string, size int, reports []cluster.Report, members []cluster.Member, now time.Time) Status {
 	s := Status{Cluster: name, Size: size, At: now}
 	s.Lock, s.Backup, s.Epoch = newest(reports, now)
+	s.Roll = newestRoll(reports)
 	if s.Backup != nil {
 		s.BackupAge = now.Sub(s.Backup.At)
 	}
@@ -40,7 +41,15 @@ func Summarize(name string, size int, reports []cluster.Report, members []cluste
 			s.Nodes = append(s.Nodes, outsider(r))
 		}
 	}
+	markTurns(&s, reports)
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	for i, n := range s.Nodes {
+		for _, a := range leader.Care.Ails {
+			if a.Member == n.MemberID {
+				s.Nodes[i].Ails = a.Kind + ": " + a.Why
+			}
+		}
+	}
 	s.Tolerance = cluster.Tolerance(s.Voters, s.Healthy)
 	s.State, s.Reason = judge(s, found)
 	return s
@@ -165,6 +174,9 @@ func judge(s Status, led bool) (State, string) {
 	for _, n := range s.Nodes {
 		if len(n.Alarms) > 0 {
 			return Degraded, n.Name + ": " + strings.Join(n.Alarms, ", ")
+		}
+		if n.Ails != "" {
+			return Degraded, n.Name + " is " + n.Ails
 		}
 	}
 	return Healthy, ""

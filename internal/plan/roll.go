@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -20,7 +21,7 @@ func tendRoll(o Observation, h house) (Decision, bool) {
 	}
 	behind := o.behind(r, h)
 	switch {
-	case preparing(r):
+	case Preparing(r):
 		return openHop(o, h)
 	case r.Kind == cluster.RollDowngrade && behind != "" && !o.lowering(r):
 		return do("roll", "the data is to be brought to the older format", []any{r.Hop}, EnableDowngrade{r.Hop}), true
@@ -57,7 +58,7 @@ func (o Observation) rollers() []cluster.Report {
 func (o Observation) behind(r cluster.Roll, h house) string {
 	for _, s := range append(h.learners, h.voters...) {
 		x, ok := o.rollerOf(s.Member)
-		if !ok || !s.healthy || s.Learner || !x.Etcd.Healthy || x.Etcd.MemberID != s.ID || !hasRolled(r, x) {
+		if !ok || !s.healthy || s.Learner || !x.Etcd.Healthy || x.Etcd.MemberID != s.ID || !HasRolled(r, x) {
 			return s.Label()
 		}
 	}
@@ -73,9 +74,9 @@ func (o Observation) rollerOf(m cluster.Member) (cluster.Report, bool) {
 	return cluster.Report{}, false
 }
 
-// hasRolled says that a node's etcd has been started for the roll, or runs what
+// HasRolled says that a node's etcd has been started for the roll, or runs what
 // it wants.
-func hasRolled(r cluster.Roll, x cluster.Report) bool {
+func HasRolled(r cluster.Roll, x cluster.Report) bool {
 	if !r.Hop.Zero() {
 		return versionOf(x.Etcd) == r.Hop
 	}
@@ -148,6 +149,24 @@ func (o Observation) versionFacts(h house) []VersionFacts {
 		out = append(out, f)
 	}
 	return out
+}
+
+// RollOrder are the voters' names in the order of their turns.
+func RollOrder(o Observation) []string {
+	var names []string
+	leader := ""
+	for _, s := range survey(o).voters {
+		if s.ID == o.Etcd.Value().MemberID {
+			leader = s.Label()
+			continue
+		}
+		names = append(names, s.Label())
+	}
+	slices.Sort(names)
+	if leader != "" {
+		names = append(names, leader)
+	}
+	return names
 }
 
 // UpgradeFacts are what UpgradePath asks of each member, as the keeper sees them.

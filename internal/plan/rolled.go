@@ -27,7 +27,7 @@ type Rolled struct {
 func RollStale(roll cluster.Fact[cluster.Roll], rolled Rolled, e cluster.EtcdState) cluster.Stale {
 	r := roll.Value()
 	switch {
-	case !r.Open() || preparing(r):
+	case !r.Open() || Preparing(r):
 		return cluster.Stale{}
 	case r.Hop.Zero() && rolled.Number >= r.Number:
 		return cluster.Stale{}
@@ -39,8 +39,8 @@ func RollStale(roll cluster.Fact[cluster.Roll], rolled Rolled, e cluster.EtcdSta
 	return cluster.Stale{Why: fmt.Sprint("roll ", r.Number), Roll: r.Number}
 }
 
-// preparing says that the roll has not begun its first hop.
-func preparing(r cluster.Roll) bool {
+// Preparing says that the roll has not begun its first hop.
+func Preparing(r cluster.Roll) bool {
 	return r.Hop.Zero() && (r.Kind == cluster.RollUpgrade || r.Kind == cluster.RollDowngrade)
 }
 
@@ -105,7 +105,7 @@ func (o Observation) startsFor() (cluster.Version, uint64) {
 	switch {
 	case p.Failed != nil && p.Failed.Number == p.Number && p.Runs != p.Before:
 		return p.Before, 0
-	case !r.Open() || preparing(r):
+	case !r.Open() || Preparing(r):
 		return cluster.Version{}, 0
 	case p.Turn == r.Number:
 		return r.Hop, r.Number

@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// NewestRoll is the newest roll's newest entry that this node knows.
+func (a *Agent) NewestRoll() cluster.Roll {
+	return a.published.Load().observation.Ledger.Roll.Value()
+}
+
+// Roll orders, cancels or plans a roll. The keeper alone writes orders, one after
+// the other: without a store nothing else would decide between two.
+func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAnswer, error) {
+	s := a.published.Load()
+	if !s.report.Keeper {
+		for _, r := range s.observation.Reports {
+			if r.Keeper && r.Etcd.Healthy {
+				return control.NewClient(r.Agent, a.parts.HTTP).Roll(ctx, q)
+			}
+		}
+		return control.RollAnswer{}, fmt.Errorf("%w: no agent beside a leader answers", control.ErrRefused)
+	}
+	a.ordering.Lock()
+	defer a.ordering.Unlock()
+	roll := a.ledgerFacts().Roll
+	switch {
+	case roll.Unknown():
+		return control.RollAnswer{}, fmt.Errorf("%w: whether a roll is under way is not known: the store does not answer", control.ErrRefused)
+	case q.Cancel:
+		return a.cancelRoll(ctx, roll.Value(), q)
+	}
+	answer, err := a.planRoll(s.observation, q)
+	answer.Roll = roll.Value()
+	switch {
+	case err != nil || q.Plan:
+		return answer, err
+	case roll.Value().Open():
+		return answer, fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s", control.ErrRefused, roll.Value().Number, roll.Value().Kind, roll.Value().By)
+	case len(answer.Problems) > 0:
+		return answer, fmt.Errorf("%w: %s", control.ErrRefused, strings.Join(answer.Problems, "; "))
+	}
+	order := cluster.Roll{Number: roll.Value().Number + 1, ID: nonce(), Nonce: nonce(), Kind: answer.Kind, To: answer.To, State: cluster.RollOpen,
+		Backup: s.observation.Ledger.Backup.Value().Key, Reason: q.Reason, By: who(q.By), At: time.Now()}
+	answer.Roll, err = a.order(ctx, order)
+	return answer, err
+}
+
+func who(by string) string {
+	if by == "" {
+		return "operator"
+	}
+	return by
+}
+
+// planRoll is what the order comes to, and what is in its way.
+func (a *Agent) planRoll(o plan.Observation, q control.RollRequest) (control.RollAnswer, error) {
+	facts := plan.UpgradeFacts(o)
+	answer := control.RollAnswer{Kind: q.Kind, To: q.To, Backups: a.parts.Store != nil, Members: plan.RollOrder(o)}
+	newest := cluster.Version{}
+	for _, f := range facts {
+		if !f.Runs.Zero() && (answer.From.Zero() || f.Runs.Less(answer.From)) {
+			answer.From = f.Runs
+		}
+		if newest.Less(f.Runs) {
+			newest = f.Runs
+		}
+	}
+	switch q.Kind {
+	case cluster.RollRestart:
+		answer.To, answer.Backups = cluster.Version{}, false
+		return answer, nil
+	case cluster.RollUpgrade:
+	default:
+		return answer, fmt.Errorf("%w: kind: %q: want %s or %s", control.ErrRefused, q.Kind, cluster.RollRestart, cluster.RollUpgrade)
+	}
+	if answer.To.Zero() {
+		answer.To = plan.NewestCommon(facts)
+	}
+	if answer.To.Zero() {
+		answer.Problems = []string{"there is no etcd that every member's --etcd offers"}
+		return answer, nil
+	}
+	if to := answer.To; to.Less(newest) && !to.SameMinor(newest) {
+		answer.Kind = cluster.RollDowngrade
+	}
+	answer.Hops, answer.Problems = plan.UpgradePath(facts, answer.To)
+	if len(answer.Hops) == 0 && len(answer.Problems) == 0 {
+		answer.Problems = []string{fmt.Sprintf("every member runs etcd %s already", answer.To)}
+	}
+	return answer, nil
+}
+
+func (a *Agent) cancelRoll(ctx context.Context, r cluster.Roll, q control.RollRequest) (control.RollAnswer, error) {
+	if !r.Open() {
+		return control.RollAnswer{Roll: r}, fmt.Errorf("%w: no roll is under way", control.ErrRefused)
+	}
+	r.Number, r.Nonce, r.State, r.Why, r.At = r.Number+1, nonce(), cluster.RollCancelled, "cancelled by "+who(q.By), time.Now()
+	if q.Reason != "" {
+		r.Why += ": " + q.Reason
+	}
+	stands, err := a.order(ctx, r)
+	return control.RollAnswer{Roll: stands, Kind: stands.Kind, To: stands.To}, err
+}
+
+// order writes an entry, and says whether it is the one that stands.
+func (a *Agent) order(ctx context.Context, r cluster.Roll) (cluster.Roll, error) {
+	if err := a.book.writeRoll(ctx, r); err != nil {
+		return cluster.Roll{}, err
+	}
+	a.poke()
+	stands := a.ledgerFacts().Roll.Value()
+	if stands.Number == r.Number && stands.Nonce != r.Nonce {
+		return stands, fmt.Errorf("%w: entry %d was written by %s at the same moment: %s", control.ErrRefused, stands.Number, stands.By, stands.State)
+	}
+	return stands, nil
+}
+
+// ledgerFacts are the book's, which is asked with the agent's lock held.
+func (a *Agent) ledgerFacts() plan.Ledger {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.book.facts()
+}
