@@ -130,6 +130,9 @@ func (a *Agent) copyOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.published.Load().report.Care.Torn != "" {
+		return nil // whichever is let go may be the right one
+	}
 	gone := a.extinct(all)
 	if err := backup.Prune(ctx, sealed, gone); err != nil {
 		return err

@@ -35,11 +35,11 @@ func (l *logPruned) due(mark string, now time.Time) bool {
 }
 
 // prune lets go what retention no longer wants, out of the keeper's catalog: no
-// LIST of backups. While housekeeping is paused, or its lock is unread, nothing
-// is deleted.
+// LIST of backups. While housekeeping is paused, or its lock is unread, or the
+// members' keys differ with no majority for any, nothing is deleted.
 func (a *Agent) prune(ctx context.Context) {
 	s := a.published.Load()
-	if lock := s.observation.Ledger.Lock; !s.report.Keeper || lock.Unknown() || lock.Value().Held(time.Now()) {
+	if lock := s.observation.Ledger.Lock; !s.report.Keeper || s.report.Care.Torn != "" || lock.Unknown() || lock.Value().Held(time.Now()) {
 		return
 	}
 	a.mu.Lock()

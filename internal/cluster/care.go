@@ -18,12 +18,21 @@ type Care struct {
 	Slow   bool          `json:"slow,omitempty"`   // its disk is, by its own measure
 	Fsync  time.Duration `json:"fsync,omitempty"`  // how long its disk last took to make a few bytes durable
 	Hears  []string      `json:"hears,omitempty"`  // the names of the agents that it has heard within seconds
+	// Ails are the keeper's words on the voters that fare badly.
+	Ails []Ailment `json:"ails,omitempty"`
 	// Unburdened is when a leader last handed over because it was slow, as far as
 	// this node knows.
 	Unburdened time.Time `json:"unburdened,omitzero"`
 
 	Catching CatchUp `json:"catching,omitzero"`
 	Resting  string  `json:"resting,omitempty"` // what of its care waits, and for what
+}
+
+// Ailment is what is the matter with a member that is not lost.
+type Ailment struct {
+	Member MemberID `json:"member"`
+	Kind   string   `json:"kind"` // one of few words: a metric's label
+	Why    string   `json:"why"`
 }
 
 // CatchUp is how far a newcomer's etcd is with the database that the leader

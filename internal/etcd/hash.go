@@ -18,7 +18,7 @@ type Hash struct {
 
 // HashKV asks the endpoint for the hash of its keys up to a revision; 0 is its
 // newest. It reads the whole database. A revision that is compacted is
-// rpctypes.ErrCompacted, one that is yet to come rpctypes.ErrFutureRev.
+// ErrCompacted, one that is yet to come ErrFutureRevision.
 func (c *Client) HashKV(ctx context.Context, rev int64) (Hash, error) {
 	etcd, err := c.open(ctx)
 	if err != nil {

@@ -23,6 +23,8 @@ var (
 	ErrNotLearner      = errors.New("the member votes already")
 	ErrLearner         = errors.New("a learner does not serve this call")
 	ErrNotLeader       = errors.New("only the leader serves this call")
+	ErrCompacted       = errors.New("the revision has been compacted")
+	ErrFutureRevision  = errors.New("the member has not come to this revision yet")
 )
 
 var refusals = map[error]error{
@@ -36,6 +38,8 @@ var refusals = map[error]error{
 	rpctypes.ErrMemberNotLearner:                           ErrNotLearner,
 	rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner): ErrLearner,
 	rpctypes.ErrNotLeader:                                  ErrNotLeader,
+	rpctypes.ErrCompacted:                                  ErrCompacted,
+	rpctypes.ErrFutureRev:                                  ErrFutureRevision,
 }
 
 // refusal prints as etcd put it and is both etcd's error and ours.

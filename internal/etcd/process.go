@@ -129,6 +129,12 @@ func (p *Process) kill() error {
 	}
 }
 
+// Paused says that the process is stopped by a signal, and goes on at SIGCONT.
+func (p *Process) Paused() bool {
+	state, start, err := procStat(p.PID())
+	return err == nil && start == p.id.Start && (state == "T" || state == "t")
+}
+
 func (p *Process) ended() bool {
 	select {
 	case <-p.done:

@@ -48,6 +48,9 @@ func violated(o Observation, d Decision) string {
 		case HoldMachine, ReleaseMachine, CondemnMachine, AnnounceReady:
 			why = machineBreaks(o, s)
 		}
+		if why == "" && tornApart(o) && !allowedWhileTorn(s) {
+			why = "nobody knows which keys are right, and yet it acts"
+		}
 		if why == "" && isPaused(o) && !allowedWhilePaused(o, s) {
 			why = "paused, and yet it acts"
 		}
@@ -61,11 +64,41 @@ func violated(o Observation, d Decision) string {
 	return ""
 }
 
+// tornApart: the keeper has compared the voters of now twice, and no majority
+// was the same.
+func tornApart(o Observation) bool {
+	e := o.Etcd.Value()
+	if o.Care.Hashes == nil || len(o.Care.Hashes.Rounds) < 2 || !e.Healthy || e.Leader != e.MemberID || !o.Members.Known() {
+		return false
+	}
+	for _, r := range o.Care.Hashes.Rounds {
+		sides, most := map[uint32]int{}, 0
+		for _, m := range cluster.Voters(o.Members.Value()) {
+			if hash, in := r.Hashes[m.ID]; in {
+				sides[hash]++
+				most = max(most, sides[hash])
+			}
+		}
+		if len(sides) > 1 && most <= len(cluster.Voters(o.Members.Value()))/2 {
+			return true
+		}
+	}
+	return false
+}
+
+func allowedWhileTorn(s Step) bool {
+	switch s.(type) {
+	case RemoveMember, AddLearner, PromoteLearner, TakeBackup, ReleaseMachine, CondemnMachine, DisarmAlarm, StopEtcd, SetDataAside, TransferLeadership, UpdateMember:
+		return false
+	}
+	return true
+}
+
 func isPaused(o Observation) bool { return o.Ledger.Lock.Known() && o.Ledger.Lock.Value().Held(o.Now) }
 
 func allowedWhilePaused(o Observation, s Step) bool {
 	switch s := s.(type) {
-	case RemoveMember, AddLearner, PromoteLearner, UpdateMember, TransferLeadership, TakeBackup, ReleaseMachine, CondemnMachine:
+	case RemoveMember, AddLearner, PromoteLearner, UpdateMember, TransferLeadership, TakeBackup, ReleaseMachine, CondemnMachine, DisarmAlarm:
 		return false
 	case WriteCharter:
 		return s.Charter.Epoch == 1
@@ -326,6 +359,9 @@ func removalBreaks(o Observation, mid cluster.MemberID) string {
 	shrinks := o.Settings.Size > 0 && voters > o.Settings.Size
 	disowned := slices.ContainsFunc(o.Reports, func(r cluster.Report) bool { return slices.Contains(r.Disowns, mid) })
 	waits := slices.ContainsFunc(o.Reports, func(r cluster.Report) bool { return r.Joining })
+	if oddOneOut(o, mid) {
+		return ""
+	}
 	unfit := !o.Probes[mid].UnhealthySince.IsZero() && o.Now.Sub(o.Probes[mid].UnhealthySince) >= o.Settings.DeadAfter
 	switch {
 	case o.Probes[mid].Healthy && !goes && !leaves && !shrinks:
@@ -337,6 +373,38 @@ func removalBreaks(o Observation, mid cluster.MemberID) string {
 		return ""
 	}
 	return massLoss(o, voters)
+}
+
+// oddOneOut: two comparisons in a row, each of most of the voters, have found
+// that member to differ from a majority of the voters; or etcd says so of one that
+// is silent, and the others are the same.
+func oddOneOut(o Observation, mid cluster.MemberID) bool {
+	if o.Care.Hashes == nil {
+		return false
+	}
+	voters := len(cluster.Voters(o.Members.Value()))
+	differs, said := 0, false
+	for _, a := range o.Etcd.Value().Alarms {
+		said = said || a.Member == mid && a.Kind == cluster.Corrupt && slices.Contains(o.Care.Hashes.Alarms, a)
+	}
+	for _, r := range o.Care.Hashes.Rounds {
+		sides := map[uint32]int{}
+		for _, m := range cluster.Voters(o.Members.Value()) {
+			if hash, in := r.Hashes[m.ID]; in {
+				sides[hash]++
+			}
+		}
+		hash, in := r.Hashes[mid]
+		for side, n := range sides {
+			if n > voters/2 && (in && side != hash || !in && said && len(sides) == 1) {
+				differs++
+			}
+		}
+		if !in && said && differs > 0 {
+			return true
+		}
+	}
+	return differs > 1
 }
 
 // massLoss: an answer that has lost more than a minority is not believed.

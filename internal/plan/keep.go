@@ -56,7 +56,7 @@ func keep(o Observation) Decision {
 }
 
 // allRules are the keeper's while no roll is open, the most urgent first.
-var allRules = []func(Observation, house) (Decision, bool){corrupt, endDowngrade, tendMoved, tendLearner, handOver, removeLost, shrink, admit, condemn, compare, backUp}
+var allRules = []func(Observation, house) (Decision, bool){corrupt, endDowngrade, tendMoved, tendLearner, handOver, unburden, removeLost, shrink, admit, condemn, compare, backUp}
 
 // declare writes what the ledger must know of a cluster that lives.
 func declare(o Observation, h house) (Decision, bool) {
@@ -192,7 +192,7 @@ func removeLost(o Observation, h house) (Decision, bool) {
 }
 
 // successor is the healthy voter that stays with the longest applied log; one
-// that may be interrupted only where there is no other.
+// with a slow disk, or that may be interrupted, only where there is no other.
 func successor(o Observation, h house) (standing, bool) {
 	var best standing
 	found := false
@@ -200,7 +200,8 @@ func successor(o Observation, h house) (standing, bool) {
 		if s.ID == o.Etcd.Value().MemberID || !s.healthy || s.departing() {
 			continue
 		}
-		if !found || best.uneasy && !s.uneasy || best.uneasy == s.uneasy && s.probe.State.Applied > best.probe.State.Applied {
+		slow, bestSlow := s.slow(o), found && best.slow(o)
+		if !found || bestSlow && !slow || bestSlow == slow && (best.uneasy && !s.uneasy || best.uneasy == s.uneasy && s.probe.State.Applied > best.probe.State.Applied) {
 			best, found = s, true
 		}
 	}
@@ -269,7 +270,9 @@ func compareNames(a, b string) int {
 }
 
 // steady is the reason of a round in which nothing is to be done.
-func steady(o Observation, h house) Decision {
+func steady(o Observation, h house) Decision { return withAilments(o, calm(o, h)) }
+
+func calm(o Observation, h house) Decision {
 	detail := []any{h.healthy, " of ", len(h.voters), " voters healthy"}
 	switch {
 	case h.distrust:
@@ -278,6 +281,8 @@ func steady(o Observation, h house) Decision {
 		return do("keep", "the peers source cannot be read: no machine is added, and none counts as gone", detail)
 	case h.healthy < len(h.voters):
 		return do("keep", "a voter is unhealthy, and nothing proves that it is lost", detail)
+	case slices.ContainsFunc(h.voters, func(s standing) bool { return s.slow(o) }):
+		return do("keep", "a voter's disk is slow, which is no reason to remove it", detail)
 	case len(h.voters) < o.size():
 		return do("keep", "fewer voters than wanted, and no machine to add", detail)
 	}

@@ -125,7 +125,7 @@ func specification() []table {
 	var out []table
 	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
 		recoverFromABackupRows(), storedRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), turnRows(),
-		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows()} {
+		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows(), corruptRows(), slowRows()} {
 		out = append(out, table{rows, askDecide})
 	}
 	out = append(out, recordTables()...)

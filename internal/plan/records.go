@@ -89,7 +89,7 @@ func Records(o Observation, n Naming) Publication {
 func (s standing) goes(o Observation, h house) bool {
 	extra, _ := surplus(o, h)
 	resting := o.Ledger.Lock.Value().Held(o.Now)
-	return s.leaving || s.leavesSoon || s.gone || !resting && extra.ID == s.ID
+	return s.leaving || s.leavesSoon || s.gone || !resting && (extra.ID == s.ID || slices.Contains(o.integrity(h).odd, s.ID))
 }
 
 // records are those of the members: for each an address and its SRV records,

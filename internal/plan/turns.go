@@ -52,6 +52,8 @@ func takeTurn(o Observation, d Decision) Decision {
 	switch lock := o.Ledger.Lock; {
 	case lock.Unknown() || lock.Value().Held(o.Now):
 		return o.later("housekeeping is paused, or its lock is unreadable")
+	case Torn(o) != "":
+		return o.later("the members' keys differ, and no majority agrees")
 	case !listed(members, o.Etcd.Value().MemberID):
 		return o.later("the member list is not known")
 	case len(cluster.Learners(members)) > 0:
