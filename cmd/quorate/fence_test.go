@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,51 +82,6 @@ func (r *rig) reads(h *host, key, old string, opts ...clientv3.OpOption) *reader
 }
 
 func (w *reader) end() { w.stop(); w.done.Wait() }
-
-// TestFencing: two machines are given up, and the third founds epoch 2. Then
-// both return with data of epoch 1: one starts again, one was only frozen. What
-// they hold goes aside, and no client reads it.
-func TestFencing(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	a, b, c := r.trio()
-	startAll(a, b, c)
-	r.voters(30*time.Second, "a", "b", "c")
-	r.put(r.client("a"), "colour", "old")
-	b.crash()
-	wake := c.pause()
-	t.Cleanup(wake)
-	r.listStates("a", "b=terminated", "c=terminated")
-	r.voters(60*time.Second, "a")
-	r.inEpoch(2, "a")
-	r.put(r.client("a"), "colour", "new")
-	r.list("a", "b", "c")
-
-	// A restarted etcd could serve old data to any reader; one that was frozen
-	// may do so to readers who ask for no consistency, until its agent has seen
-	// the new charter.
-	fromB := r.reads(b, "colour", "old", clientv3.WithSerializable())
-	defer fromB.end()
-	fromC := r.reads(c, "colour", "old")
-	defer fromC.end()
-	b.start()
-	wake()
-	r.voters(90*time.Second, "a", "b", "c")
-	for name, w := range map[string]*reader{"b": fromB, "c": fromC} {
-		r.eventually(10*time.Second, "a reader of "+name+" sees the new epoch", func() error {
-			if w.new.Load() == 0 {
-				return errors.New("not yet")
-			}
-			return nil
-		})
-		if n := w.old.Load(); n > 0 {
-			t.Errorf("%d reads of %s gave data of an epoch that is over", n, name)
-		}
-	}
-	r.inEpoch(2, "a", "b", "c")
-	b.wantAside("epoch-1")
-	c.wantAside("epoch-1")
-}
 
 // TestForeignData: data that is not this cluster's is neither served nor
 // touched, and the agent says whose it is.

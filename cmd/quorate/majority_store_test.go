@@ -109,6 +109,7 @@ func TestResurrectedNeverServe(t *testing.T) {
 			t.Errorf("%s: %d reads gave data of an epoch that is over", name, n)
 		}
 	}
+	r.inEpoch(2, "a", "b", "c")
 	b.wantAside("epoch-1")
 	c.wantAside("epoch-1")
 }

@@ -6,14 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/quorate/quorate/internal/clustertest/apt"
+	"github.com/quorate/quorate/internal/clustertest/process"
 )
 
 // TestMain lets the test binary be etcd, as the real binary is.
@@ -43,25 +40,9 @@ func must(t testing.TB, err error) {
 // startEtcd runs an etcd of one member until the test ends, and waits for it.
 func startEtcd(t testing.TB, argv ...string) (endpoint string) {
 	t.Helper()
-	free := func() string {
-		l, err := net.Listen("tcp", "127.0.0.97:0")
-		must(t, err)
-		defer l.Close()
-		return "http://" + l.Addr().String()
-	}
-	client, peer := free(), free()
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	must(t, err)
-	cmd := exec.Command(argv[0], append(argv[1:], "--data-dir", t.TempDir(), "--listen-client-urls", client, "--advertise-client-urls", client,
+	client, peer := "http://"+process.FreeAddr(t), "http://"+process.FreeAddr(t)
+	process.Start(t, argv[0], append(argv[1:], "--data-dir", t.TempDir(), "--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed, it says its error
-		log.Close()
-	})
 	eventually(t, func() error {
 		resp, err := http.Get(client + "/health")
 		if err == nil {
