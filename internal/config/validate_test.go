@@ -21,6 +21,8 @@ func TestValidate(t *testing.T) {
 		"--etcd-data-dir=" + plain:     "etcd-data-dir: ",
 		"--etcd=/no/such":              "etcd: ",
 		"--etcd=" + plain:              "etcd: ",
+		"--etcd=https://example.org/e": "etcd: https://example.org/e: want #sha256= and 64 hexadecimal digits at the end",
+		"--etcd=":                      "etcd: empty: want built-in, a path, a directory of versions or a URL",
 		"--client-port=0":              "client-port: 0: want",
 		"--peer-port=65536":            "peer-port: 65536: want",
 		"--agent-port=2380":            "agent-port: 2380 is peer-port too",

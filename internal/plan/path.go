@@ -90,7 +90,7 @@ func notReady(members []VersionFacts) (problems []string) {
 	for _, m := range members {
 		switch {
 		case m.Runs.Zero():
-			problems = append(problems, m.Name+" does not say which etcd it runs")
+			problems = append(problems, m.Name+" is unhealthy: it does not say which etcd it runs")
 		case !m.Healthy:
 			problems = append(problems, m.Name+" is unhealthy")
 		}

@@ -55,7 +55,7 @@ func TestUpgradePath(t *testing.T) {
 		"down while it is on":        {but(three("3.6.14", all), func(m *VersionFacts) { m.DowngradeTo = version("3.5.0") }), "3.5.33", "3.5.33", ""},
 
 		"an unhealthy member":    {but(three("3.6.14", all), func(m *VersionFacts) { m.Healthy = false }), "3.7.3", "3.7.3", "b is unhealthy"},
-		"a silent member":        {but(three("3.6.14", all), func(m *VersionFacts) { *m = VersionFacts{Name: "b"} }), "3.7.3", "", "b does not say which etcd it runs"},
+		"a silent member":        {but(three("3.6.14", all), func(m *VersionFacts) { *m = VersionFacts{Name: "b"} }), "3.7.3", "", "b is unhealthy: it does not say which etcd it runs"},
 		"two members only":       {three("3.6.14", all)[:2], "3.7.3", "3.7.3", "two voters"},
 		"one member":             {three("3.6.14", all)[:1], "3.7.3", "3.7.3", ""},
 		"not offered everywhere": {but(three("3.6.14", all), func(m *VersionFacts) { m.Offers = versions("3.6.14") }), "3.7.3", "3.7.3", "b does not have etcd 3.7.3: its --etcd offers 3.6.14"},
