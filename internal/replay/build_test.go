@@ -87,7 +87,7 @@ func (arc *archive) ship(t testing.TB, l *load) {
 	revisions := openCopy(t, l.db)
 	defer closeIt(t, revisions)
 	end := cluster.LogEnd{Epoch: 1, Chain: 1, Index: arc.base.Index, Term: arc.base.Term, Revision: arc.base.Revision, SHA256: strings.Repeat("0", 64)}
-	rest := l.entries[slices.IndexFunc(l.entries, func(e *raftpb.Entry) bool { return e.GetIndex() > arc.base.Index-50 }):]
+	rest := l.entries[slices.IndexFunc(l.entries, func(e *raftpb.Entry) bool { return e.GetIndex()+50 > arc.base.Index }):]
 	for len(rest) > 0 {
 		n := min(500, len(rest))
 		s := chain.Segment{Entries: rest[:n], Header: chain.Header{Cluster: "c", Epoch: 1, Chain: 1, Number: end.Number + 1, Previous: end.SHA256,
@@ -111,7 +111,7 @@ func (arc *archive) ship(t testing.TB, l *load) {
 		if s.Number == arc.lies {
 			s.Check.Hash++
 		}
-		if len(rest) == 0 {
+		if len(rest) == 0 && l.end.revision > 0 {
 			s.Check = &chain.HashKV{Revision: l.end.revision, Compact: l.end.compacted, Hash: l.end.hash}
 		}
 		object, next, err := arc.src.Log.Codec.Encode(s)
