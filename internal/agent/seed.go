@@ -51,7 +51,7 @@ func (a *Agent) logMayOutrun(ctx context.Context, d cluster.Disk) (bool, error) 
 
 // blame are the faults of what is stored: a store or a disk that fails proves
 // nothing about the seed.
-var blame = []error{backup.ErrDamaged, chain.ErrDamaged, chain.ErrGap, replay.ErrGap, replay.ErrDiverged, replay.ErrOtherMinor}
+var blame = []error{backup.ErrDamaged, chain.ErrDamaged, chain.ErrGap, replay.ErrGap, replay.ErrDiverged, replay.ErrOtherMinor, replay.ErrUnreplayable}
 
 // restoreSeed builds the staged directory from what the charter names: a
 // snapshot, and the log up to an end that is the same for every founder.
