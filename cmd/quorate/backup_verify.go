@@ -22,7 +22,7 @@ type backupVerify struct {
 	All     bool     `help:"Every one, and every chain of the log."`
 	Deep    bool     `help:"Restore each into --scratch too, have an etcd serve it, and tell the hash of its keys (etcdctl endpoint hashkv)."`
 	Scratch string   `placeholder:"DIR" help:"For --deep: the directory to work in, below quorate-proof, which is deleted before and after. Default: the system's temporary directory."`
-	Etcd    string   `default:"built-in" placeholder:"PATH" help:"For --deep: the etcd to serve it (default ${default})."`
+	Etcd    string   `default:"built-in" placeholder:"ETCD" help:"For --deep: the etcd to serve it, or the directory of versions as run's --etcd, of which one of its minor does (default ${default})."`
 	Compact int64    `hidden:"" help:"For --deep: hash what is left after a compaction at this revision."`
 	Output  string   `short:"o" enum:"table,json" default:"table" help:"table or json."`
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/quorate/quorate/internal/background"
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/config"
-	"github.com/quorate/quorate/internal/etcd"
 )
 
 const (
@@ -31,15 +30,15 @@ const (
 // prover runs `quorate backup verify --deep` of what is stored, in a process that
 // takes what etcd leaves of processors and disk, so that nothing of it can slow
 // down or bring down the agent.
-func prover(c config.Config, offers *etcd.Offers) agent.Prover {
+func prover(c config.Config) agent.Prover {
 	return func(ctx context.Context, compact int64) (p backup.Proof, err error) {
 		self, err := os.Executable()
 		if err != nil {
 			return backup.Proof{}, err
 		}
 		args := []string{"backup", "verify", "--deep", "-o", "json", "--scratch", c.DataDir, "--compact", strconv.FormatInt(compact, 10)}
-		if bin := offers.Newest().Binary; len(bin.Prefix) == 0 {
-			args = append(args, "--etcd", bin.Path)
+		if !c.BuiltIn() {
+			args = append(args, "--etcd", c.Etcd)
 		}
 		cmd := exec.CommandContext(ctx, self, args...)
 		cmd.Env = proofEnviron(c, os.Environ())

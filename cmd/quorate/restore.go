@@ -32,6 +32,7 @@ type restoreCmd struct {
 	InitialCluster string `default:"default=http://localhost:2380" placeholder:"NAME=URL,…" help:"All members of the new cluster with their peer URLs, as etcd's flag of this name (default ${default})."`
 	Token          string `placeholder:"TEXT" help:"The new cluster's token. Default: made of what is restored, so that the members agree when each is made by a run of its own."`
 	Bump           uint64 `default:"1000000000" placeholder:"N" help:"Raise the revision by this and mark everything before as compacted, so that no watcher of the old cluster misses anything in silence (default ${default}). 0 keeps the revision."`
+	Etcd           string `default:"built-in" placeholder:"ETCD" help:"The etcd, or the directory of versions as run's --etcd, that applies a log which another minor than the built-in one has written (default ${default})."`
 	DryRun         bool   `help:"Only say what would be restored, how long it takes and what is lost."`
 	Output         string `short:"o" enum:"table,json" default:"table" help:"table or json."`
 
@@ -112,7 +113,7 @@ func (c *restoreCmd) Run(ctx context.Context, to streams) error {
 		return err
 	}
 	defer st.Close()
-	src := replay.Source{Store: st.sealed, Log: st.log, Cluster: st.cluster}
+	src := replay.Source{Store: st.sealed, Log: st.log, Cluster: st.cluster, Etcds: etcdsOf(c.Etcd, "")}
 	plans, err := replay.Survey(ctx, src, c.cut)
 	if errors.Is(err, replay.ErrNothing) && c.At != "" {
 		return usage{fmt.Errorf("at: %w", err)}

@@ -73,7 +73,7 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) { return etcd.ProbePeerPort(ctx, u, peer) },
 		Secure: agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
 	if st != nil && (len(w.cfg.BackupRecipient) == 0 || w.cfg.BackupIdentityFile != "") { // else it cannot read them
-		w.options.ProveEvery, w.parts.Prove = w.cfg.BackupVerify, prover(w.cfg, offers)
+		w.options.ProveEvery, w.parts.Prove = w.cfg.BackupVerify, prover(w.cfg)
 	}
 	if w.cfg.DNS != "" {
 		if w.parts.Names, w.options.Naming, err = openNames(ctx, w.cfg.Naming, w.cfg.Cluster); err != nil {

@@ -236,7 +236,7 @@ func (a *Agent) seedFromSurvivor(ctx context.Context, o plan.Observation, c clus
 	}
 	return a.stage(c, func(t backup.Target) (cluster.Version, error) {
 		return wrote.Version, backup.SeedFromSurvivor(ctx, backup.Survivor{
-			Etcd: append([]string{wrote.Binary.Path}, wrote.Binary.Prefix...), DataDir: a.opt.Etcd.DataDir,
+			Etcd: wrote.Command(), DataDir: a.opt.Etcd.DataDir,
 			Scratch: a.path(scratchPrefix + itoa(c.Epoch)), Target: t})
 	})
 }

@@ -110,12 +110,11 @@ func (a *Agent) argv(of string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	offers := a.parts.Offers.Versions()
-	c, found := a.parts.Offers.Exact(plan.SeedAs(offers, wrote))
-	if !found || !c.Version.SameMinor(wrote) {
-		return nil, fmt.Errorf("%w: etcd %s, and --etcd offers %v", replay.ErrOtherMinor, wrote, offers)
+	c, found := a.parts.Offers.OfMinor(wrote)
+	if !found {
+		return nil, fmt.Errorf("%w: etcd %s, and --etcd offers %v", replay.ErrOtherMinor, wrote, a.parts.Offers.Versions())
 	}
-	return append([]string{c.Binary.Path}, c.Binary.Prefix...), nil
+	return c.Command(), nil
 }
 
 // v2Content is what was found last; the next look is taken in the background,

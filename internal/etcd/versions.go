@@ -23,6 +23,11 @@ type Candidate struct {
 	Binary  Binary
 }
 
+// Command is what runs it, before etcd's own flags.
+func (c Candidate) Command() []string {
+	return append([]string{c.Binary.Path}, c.Binary.Prefix...)
+}
+
 // Unfit is an etcd that cannot be: it does not run, or does not know a flag
 // that it would be given.
 type Unfit struct {
@@ -97,6 +102,16 @@ func (o *Offers) Unfit() []Unfit {
 func (o *Offers) Exact(v Version) (Candidate, bool) {
 	for _, c := range o.All() {
 		if c.Version == v {
+			return c, true
+		}
+	}
+	return Candidate{}, false
+}
+
+// OfMinor is the newest of the version's minor.
+func (o *Offers) OfMinor(v Version) (Candidate, bool) {
+	for _, c := range slices.Backward(o.All()) {
+		if c.Version.SameMinor(v) {
 			return c, true
 		}
 	}

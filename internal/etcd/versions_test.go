@@ -54,6 +54,12 @@ func TestOffersOfADirectory(t *testing.T) {
 	if c, ok := o.Exact(Version{Major: 3, Minor: 6, Patch: 13}); ok {
 		t.Errorf("3.6.13: %v", c)
 	}
+	if c, ok := o.OfMinor(Version{Major: 3, Minor: 6}); !ok || c.Version.Patch != 14 || c.Command()[0] != c.Binary.Path {
+		t.Errorf("3.6: %v %v", c, ok)
+	}
+	if c, ok := o.OfMinor(Version{Major: 3, Minor: 4, Patch: 1}); ok {
+		t.Errorf("3.4: %v", c)
+	}
 	if c := o.Newest(); c.Version != sevenThree {
 		t.Errorf("newest: %v", c)
 	}
