@@ -19,26 +19,34 @@ type recoverCmd struct {
 	config.Target
 	Lost   []string `help:"Names of members whose disks will never come back; the peer URL of one that has never said its name." placeholder:"NAME"`
 	Backup string   `help:"Which backup to restore if no disk survives, or if nobody can say whether it is newer than the survivors' logs; as backup list names it (default: the newest good one)." placeholder:"KEY"`
+	NoLog  bool     `help:"Restore --backup as it is, without the raft log behind it: to go back to before a mistake. Default: the log too, to its end, so that nothing that is stored is lost."`
 	Empty  bool     `help:"Go on without backups. If no disk survives and nothing can be restored, found an empty cluster: what it held is gone."`
+	GiveUp []string `help:"With --empty: names of nodes whose disks answer and hold data that an empty cluster passes over. All of them must be named." placeholder:"NAME"`
 	Reason string   `help:"Why; kept in the ledger."`
 	Yes    bool     `short:"y" help:"Do not ask."`
 }
 
 func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
-	if len(c.Lost) == 0 && !c.Empty && c.Backup == "" {
+	switch {
+	case len(c.Lost) == 0 && !c.Empty && c.Backup == "":
 		return usage{fmt.Errorf("lost: name the members whose disks will never come back, or give --backup or --empty")}
+	case c.NoLog && c.Backup == "":
+		return usage{fmt.Errorf("no-log: it says how --backup is restored: give that too")}
+	case len(c.GiveUp) > 0 && !c.Empty:
+		return usage{fmt.Errorf("give-up: it goes with --empty alone")}
 	}
 	e, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.Explanation, error) { return a.Explain(ctx) })
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s says: %s\n", e.Observation.Self.Name, e.Line)
-	c.show(out, e.Observation)
+	c.show(out, e.Observation, c.listed(ctx))
 	if !c.Yes && !agreed(ctx, out, "Go on?") { // whose reading no request's time limit cuts short
 		return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
 	}
 	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
-		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, Backup: c.Backup, Reason: c.Reason, By: operator()})
+		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, GiveUp: c.GiveUp,
+			Backup: c.Backup, NoLog: c.NoLog, Reason: c.Reason, By: operator()})
 		if err != nil {
 			return err
 		}
@@ -49,8 +57,8 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 
 // show says who answers, how far each log and the newest backup go, and what
 // the answer yes would lose.
-func (c *recoverCmd) show(out io.Writer, o plan.Observation) {
-	s := plan.AtStake(o, cluster.Verdict{Lost: c.Lost, Backup: c.Backup, Empty: c.Empty})
+func (c *recoverCmd) show(out io.Writer, o plan.Observation, listed []cluster.Backup) {
+	s := plan.AtStake(o, cluster.Verdict{Lost: c.Lost, Backup: c.Backup, NoLog: c.NoLog, Empty: c.Empty, GiveUp: c.GiveUp})
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MEMBER\tANSWERS\tLAST ENTRY")
 	for _, m := range s.Members {
@@ -63,10 +71,13 @@ func (c *recoverCmd) show(out io.Writer, o plan.Observation) {
 	}
 	if newest, any := s.Newest(); any {
 		fmt.Fprintf(out, "Epoch %d ends. Writes that neither %s's log nor a newer backup holds are gone.\n", s.Epoch, newest.Name)
+	} else if c.Backup != "" {
+		c.showNamed(out, s.Epoch, o.Now, listed)
 	} else if b := s.Backup; b.Known() {
 		fmt.Fprintf(out, "Epoch %d ends. No disk that answers holds its data: what was written after the backup (revision %d) is gone.\n", s.Epoch, b.Value().Revision)
 	} else if c.Empty {
 		fmt.Fprintf(out, "Epoch %d ends. No disk that answers holds its data and no backup is known: the new cluster may be EMPTY.\n", s.Epoch)
+		c.showPassed(out, s.Passed, listed)
 	}
 	fmt.Fprintf(out, "Then: %s\n", s.Then)
 }

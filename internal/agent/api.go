@@ -66,6 +66,10 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	switch {
 	case !c.Known():
 		return cluster.Verdict{}, fmt.Errorf("%w: no charter is known: there is nothing to recover", control.ErrRefused)
+	case q.NoLog && q.Backup == "":
+		return cluster.Verdict{}, fmt.Errorf("%w: no-log: say which backup (--backup) is to be restored without the log behind it", control.ErrRefused)
+	case len(q.GiveUp) > 0 && !q.Empty:
+		return cluster.Verdict{}, fmt.Errorf("%w: give-up: it goes with --empty alone", control.ErrRefused)
 	case len(q.Lost) == 0 && !q.Empty && q.Backup == "":
 		return cluster.Verdict{}, fmt.Errorf("%w: say which members are lost (--lost), which backup to restore (--backup), or --empty", control.ErrRefused)
 	}
@@ -88,15 +92,41 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	if unknown := unknownNames(q.Lost, append(plan.LastMembers(s.observation), bestMembers(s, reports)...)); len(unknown) > 0 {
 		return cluster.Verdict{}, fmt.Errorf("%w: lost: no such member: %s", control.ErrRefused, strings.Join(unknown, ", "))
 	}
+	word := cluster.Verdict{Epoch: c.Value().Epoch, Lost: q.Lost, Empty: q.Empty, GiveUp: q.GiveUp, Backup: q.Backup, NoLog: q.NoLog, Reason: q.Reason}
+	if err := mayPassOver(s.observation, word); err != nil {
+		return cluster.Verdict{}, err
+	}
 	by := q.By
 	if by == "" {
 		by = "operator"
 	}
-	v := cluster.Verdict{Epoch: c.Value().Epoch, Lost: q.Lost, Empty: q.Empty, Backup: q.Backup, Reason: q.Reason, By: by, At: time.Now()}
-	err := a.book.writeVerdict(ctx, v)
+	word.By, word.At = by, time.Now()
+	err := a.book.writeVerdict(ctx, word)
 	a.gossipNow()
 	a.poke()
-	return v, err
+	return word, err
+}
+
+// mayPassOver refuses an empty cluster beside a disk that answers with data which
+// the word does not name, and which does not seed by itself.
+func mayPassOver(o plan.Observation, word cluster.Verdict) error {
+	if !word.Empty {
+		return nil
+	}
+	s := plan.AtStake(o, word)
+	if _, survives := s.Newest(); survives {
+		return nil
+	}
+	var names []string
+	for _, p := range s.Passed {
+		if !p.GivenUp {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) > 0 {
+		return fmt.Errorf("%w: empty: the disks of %s answer and hold data that an empty cluster passes over: name them with --give-up too, or look at that data first", control.ErrRefused, strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // mayRestore says that the backup is there and ours; whether it is whole, each

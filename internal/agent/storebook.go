@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/ledger"
 	"github.com/quorate/quorate/internal/plan"
@@ -40,7 +38,7 @@ type storeBook struct {
 	lockAt    time.Time
 	rollAt    time.Time
 	sought    time.Time // when a good backup was last searched for
-	soughtFor string    // the operator's choice of one; empty: the newest
+	soughtFor choice    // the operator's; zero: the newest
 	hearsay   bool      // the backup that is known is known by its manifest alone, from when this node kept
 	failed    string
 }
@@ -289,108 +287,6 @@ func (b *storeBook) noteLock(f cluster.Fact[cluster.Lock]) {
 			l.Lock = f
 		}
 	})
-}
-
-// readBackup finds the newest backup: for the keeper by its manifest, once; for
-// a node without a quorum by reading and hashing it, which one with data does
-// only if the backup may be newer than its own log.
-func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
-	o := s.observation
-	switch {
-	case s.report.Keeper:
-		if !b.facts().Backup.Unknown() {
-			return nil
-		}
-		all, problems, err := backup.List(ctx, b.a.vault())
-		for _, p := range problems {
-			b.a.log.Warn("a backup makes no sense", "key", p.Key, "error", p.Err)
-		}
-		if err == nil {
-			b.setCatalog(all)
-		}
-		return err
-	case b.soughtFor != b.facts().Verdict.Value().Backup:
-		b.soughtFor, b.sought = b.facts().Verdict.Value().Backup, time.Time{}
-	}
-	if wait := b.a.opt.Settings.FoundingWait / 2; o.Etcd.Value().Healthy || o.Now.Sub(b.a.since) < wait || o.Now.Sub(o.UnhealthySince) < wait ||
-		o.Disk.State != cluster.DiskEmpty && o.Disk.State != cluster.DiskData ||
-		time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
-		return nil
-	}
-	b.sought, b.hearsay = time.Now(), false
-	if o.Disk.State == cluster.DiskData { // what is known may be of another time
-		b.update(func(l *plan.Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })
-	}
-	best, found, problems, err := b.bestBackup(ctx, o.Disk)
-	for _, p := range problems {
-		b.a.log.Warn("a backup is no good", "key", p.Key, "error", p.Err)
-	}
-	f := cluster.Unknown[cluster.Backup]()
-	switch {
-	case err == nil && found:
-		f = cluster.Known(best)
-	case err == nil:
-		f = cluster.Absent[cluster.Backup]()
-	default:
-		b.sought = b.sought.Add(failedGap - verifyGap)
-	}
-	b.update(func(l *plan.Ledger) { l.Backup = f })
-	return err
-}
-
-// bestBackup is the one that an operator has named, if it is good, as it is; else
-// the newest that is good, with the log behind it; or the newest of all, unread, if it holds nothing that this
-// disk's log lacks.
-func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Backup, bool, []backup.Problem, error) {
-	if b.soughtFor == "" {
-		if newest, outdone, err := b.outdone(ctx, d); err != nil || outdone {
-			return newest, newest.Key != "", nil, err
-		}
-		best, found, problems, err := backup.Best(ctx, b.a.vault(), b.a.opt.Settings.Cluster)
-		if err == nil && found {
-			best.Log, err = b.a.logBehind(ctx, best)
-		}
-		return best, found, problems, err
-	}
-	named, err := backup.Read(ctx, b.a.vault(), b.soughtFor)
-	if err == nil {
-		err = backup.Verify(ctx, b.a.vault(), named)
-	}
-	if errors.Is(err, backup.ErrDamaged) {
-		return cluster.Backup{}, false, []backup.Problem{{Key: b.soughtFor, Err: err}}, nil
-	}
-	return named, err == nil, nil, err
-}
-
-// outdone says that no backup, and no log behind one, can hold what the log of this disk lacks.
-func (b *storeBook) outdone(ctx context.Context, d cluster.Disk) (newest cluster.Backup, yes bool, err error) {
-	if d.State != cluster.DiskData {
-		return cluster.Backup{}, false, nil
-	}
-	all, _, err := backup.List(ctx, b.a.vault())
-	if err != nil {
-		return cluster.Backup{}, false, err
-	}
-	all = slices.DeleteFunc(all, func(x cluster.Backup) bool { return x.Cluster != b.a.opt.Settings.Cluster })
-	if len(all) > 0 {
-		newest = all[0]
-	}
-	if slices.ContainsFunc(all, func(x cluster.Backup) bool { return plan.MayOutrun(x, d) }) {
-		return newest, false, nil
-	}
-	longer, err := b.a.logMayOutrun(ctx, d)
-	return newest, !longer, err
-}
-
-// setCatalog notes the store's backups, newest first.
-func (b *storeBook) setCatalog(all []cluster.Backup) {
-	b.a.setCatalog(all)
-	f := cluster.Absent[cluster.Backup]()
-	if len(all) > 0 {
-		f = cluster.Known(all[0])
-	}
-	b.hearsay = true
-	b.update(func(l *plan.Ledger) { l.Backup = f })
 }
 
 // read makes a fact of a ledger's answer.

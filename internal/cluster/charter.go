@@ -137,9 +137,11 @@ func (l Lock) Held(now time.Time) bool { return l.Number > 0 && !l.Released && n
 // (`quorate recover`). It is evidence, as a cloud's "terminated" is.
 type Verdict struct {
 	Epoch  Epoch     `json:"epoch"`
-	Lost   []string  `json:"lost,omitempty"`  // names of members whose disks will never come back
-	Empty  bool      `json:"empty,omitempty"` // found an empty cluster if nothing can be restored
+	Lost   []string  `json:"lost,omitempty"`    // names of members whose disks will never come back
+	Empty  bool      `json:"empty,omitempty"`   // found an empty cluster if nothing can be restored
+	GiveUp []string  `json:"give_up,omitempty"` // nodes whose data an empty cluster may pass over
 	Backup string    `json:"backup,omitempty"`
+	NoLog  bool      `json:"no_log,omitempty"` // restore Backup as it is, without the log behind it
 	Reason string    `json:"reason,omitempty"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`

@@ -31,6 +31,10 @@ type Disk struct {
 	// any more. Not looked at while etcd runs.
 	Removed bool `json:"removed,omitempty"`
 
+	// Aside are the names of what was set aside beside the data directory: its label,
+	// such as epoch-1, and when. Nothing deletes it.
+	Aside []string `json:"aside,omitempty"`
+
 	// Spent are the identities under which this disk has started an etcd:
 	// "e<epoch>" as a founder and a member id (hexadecimal) as a joiner; also the
 	// member ids whose data it has held, and those that it has disowned. A spent

@@ -227,6 +227,9 @@ func (w *World) operate() {
 	names = append(names, w.silentToo()...)
 	newest, restorable := w.store.newestBackup(true)
 	v := cluster.Verdict{Epoch: w.truth.epoch, Lost: names, Empty: !restorable, By: "operator", Reason: "test", At: zeroTime.Add(w.now)}
+	for _, m := range w.live { // whatever is left on their disks: the operator has looked
+		v.GiveUp = append(v.GiveUp, m.name)
+	}
 	if restorable && w.undecided() && w.outdone(newest) {
 		v.Backup = newest.Key
 		w.reasons["operator: recover --backup"]++

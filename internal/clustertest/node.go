@@ -164,6 +164,9 @@ func (w *World) observe(m *machine) plan.Observation {
 
 func (w *World) diskFact(m *machine) cluster.Disk {
 	d := cluster.Disk{State: cluster.DiskEmpty, ID: m.disk.id, Spent: m.disk.spent}
+	for i := range m.disk.aside {
+		d.Aside = append(d.Aside, fmt.Sprint("aside-", i))
+	}
 	if x := m.disk.data; x != nil && !(m.etcd != nil && w.now < m.etcd.boots && !m.etcd.foreign) {
 		d.State, d.Stamp, d.ClusterID, d.MemberID = cluster.DiskData, x.stamp, x.cluster, x.member
 		d.Term, d.Index = x.lastTerm(), uint64(len(x.log))

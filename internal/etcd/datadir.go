@@ -72,6 +72,13 @@ func (r *DiskReader) read(d *cluster.Disk) error {
 	if _, err := readJSON(filepath.Join(r.dir, spentFile), &d.Spent); err != nil {
 		return err
 	}
+	aside, err := os.ReadDir(filepath.Join(r.dir, asideDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range aside {
+		d.Aside = append(d.Aside, e.Name())
+	}
 	var stamp cluster.Stamp
 	stamped, err := readJSON(filepath.Join(r.etcdDir, StampFile), &stamp)
 	if err != nil {

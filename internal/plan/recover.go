@@ -204,6 +204,8 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		return cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Value().Key, SHA256: b.Value().SHA256, Log: b.Value().Log, Bump: revisionBump}, Decision{}, true
 	case o.Ledger.Ready.Absent() && c.Seed.Kind == cluster.SeedEmpty && o.Settings.HasStore:
 		return cluster.Seed{Kind: cluster.SeedEmpty}, Decision{}, true
+	case v.Value().Empty && len(passedOver(o)) > 0:
+		return cluster.Seed{}, refuse("an empty cluster would pass over data on a disk that answers: name it to `quorate recover --empty --give-up`", join2(passedOver(o))), false
 	case v.Value().Empty:
 		return cluster.Seed{Kind: cluster.SeedEmpty}, Decision{}, true
 	}

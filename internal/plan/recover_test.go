@@ -81,24 +81,33 @@ func recoverFromABackupRows() map[string]row {
 	notReady := ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })
 	fromK1 := seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1"})
 	return map[string]row{
-		"all gone, a backup":                      {fresh(), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"}, // trap 4
-		"all gone, one of three new machines":     {fresh(silent("e"), silent("f")), "wait: not enough empty peers answer to found (1 of 3; without e f)"},
-		"all gone, two of three new machines":     {fresh(silent("f")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e}"},
-		"all gone, no backup":                     {fresh(noBackup), "refuse: every disk is lost and nothing can be restored: use `quorate recover --empty` (charter 1 exists)"}, // never an empty cluster over a charter
-		"all gone, no backup, an operator":        {fresh(noBackup, orEmpty), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+e+f}"},
-		"all gone, a backup, an operator":         {fresh(orEmpty), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
-		"all gone, the backups unread":            {fresh(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "wait: every disk is lost, and the backups are unreadable"}, // trap 4
-		"all gone, the ready mark unread":         {fresh(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "wait: the ready mark is unreadable"},
-		"one silent":                              {fresh(peers("c", "d", "e", "f")), "wait: a silent member may hold the newest data (c)"},
-		"one holds data":                          {fresh(holds("c", 1, 5, 9)), "wait: the survivor with the newest log founds the next epoch (c)"},
-		"the source is down":                      {fresh(sourceDown), "wait: a quorum of the last members may come back (waiting for a b c)"},
-		"a mere list":                             {fresh(listOnly), "wait: a quorum of the last members may come back (waiting for a b c)"},
-		"not in the source":                       {fresh(peers("e", "f")), "wait: this machine is not in the peers source"},
-		"a stray holds data of the epoch":         {fresh(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
-		"a stray holds data of an older epoch":    {fresh(charter(2, "a", "b", "c"), ready, holds("e", 1, 5, 9)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{3 backup d+f}"},
-		"a stray holds data of a newer epoch":     {fresh(holds("e", 2, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
-		"a stray serves elsewhere":                {fresh(says("e", func(r *cluster.Report) { r.Disk.State = cluster.DiskElsewhere })), "wait: a machine that is no known member holds data of this epoch (e)"},
-		"a stray that an operator counts as lost": {fresh(holds("e", 1, 5, 9), lost("e")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+f}"},
+		"all gone, a backup":                         {fresh(), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"}, // trap 4
+		"all gone, one of three new machines":        {fresh(silent("e"), silent("f")), "wait: not enough empty peers answer to found (1 of 3; without e f)"},
+		"all gone, two of three new machines":        {fresh(silent("f")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e}"},
+		"all gone, no backup":                        {fresh(noBackup), "refuse: every disk is lost and nothing can be restored: use `quorate recover --empty` (charter 1 exists)"}, // never an empty cluster over a charter
+		"all gone, no backup, an operator":           {fresh(noBackup, orEmpty), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+e+f}"},
+		"all gone, no backup, but data set aside":    {fresh(noBackup, orEmpty, keptAside("e", "epoch-1-20260101T000000Z")), "refuse: an empty cluster would pass over data on a disk that answers: name it to `quorate recover --empty --give-up` (e)"},
+		"so, on this very disk":                      {fresh(noBackup, orEmpty, disk(func(d *cluster.Disk) { d.Aside = []string{"epoch-1-x"} })), "refuse: an empty cluster would pass over data on a disk that answers: name it to `quorate recover --empty --give-up` (d)"},
+		"so, and the operator gives it up":           {fresh(noBackup, givesUp("e"), keptAside("e", "epoch-1-20260101T000000Z")), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+e+f}"},
+		"so, and the operator gives another up":      {fresh(noBackup, givesUp("f"), keptAside("e", "epoch-1-20260101T000000Z")), "refuse: an empty cluster would pass over data on a disk that answers: name it to `quorate recover --empty --give-up` (e)"},
+		"what was set aside never held an entry":     {fresh(noBackup, orEmpty, keptAside("e", "unused-20260101T000000Z")), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+e+f}"},
+		"a stray of an older epoch, no backup":       {fresh(charter(2, "a", "b", "c"), ready, noBackup, orEmpty, holds("e", 1, 5, 9)), "refuse: an empty cluster would pass over data on a disk that answers: name it to `quorate recover --empty --give-up` (e)"},
+		"so, counted as lost":                        {fresh(charter(2, "a", "b", "c"), ready, noBackup, givesUp(), givesLost("e"), holds("e", 1, 5, 9)), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{3 empty d+f}"},
+		"data elsewhere, counted as lost, no backup": {fresh(noBackup, givesUp(), givesLost("e"), says("e", func(r *cluster.Report) { r.Disk.State = cluster.DiskElsewhere })), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+f}"},
+		"data set aside, and a backup":               {fresh(orEmpty, keptAside("e", "epoch-1-x")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
+		"all gone, a backup, an operator":            {fresh(orEmpty), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
+		"all gone, the backups unread":               {fresh(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "wait: every disk is lost, and the backups are unreadable"}, // trap 4
+		"all gone, the ready mark unread":            {fresh(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "wait: the ready mark is unreadable"},
+		"one silent":                                 {fresh(peers("c", "d", "e", "f")), "wait: a silent member may hold the newest data (c)"},
+		"one holds data":                             {fresh(holds("c", 1, 5, 9)), "wait: the survivor with the newest log founds the next epoch (c)"},
+		"the source is down":                         {fresh(sourceDown), "wait: a quorum of the last members may come back (waiting for a b c)"},
+		"a mere list":                                {fresh(listOnly), "wait: a quorum of the last members may come back (waiting for a b c)"},
+		"not in the source":                          {fresh(peers("e", "f")), "wait: this machine is not in the peers source"},
+		"a stray holds data of the epoch":            {fresh(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray holds data of an older epoch":       {fresh(charter(2, "a", "b", "c"), ready, holds("e", 1, 5, 9)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{3 backup d+f}"},
+		"a stray holds data of a newer epoch":        {fresh(holds("e", 2, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray serves elsewhere":                   {fresh(says("e", func(r *cluster.Report) { r.Disk.State = cluster.DiskElsewhere })), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a stray that an operator counts as lost":    {fresh(holds("e", 1, 5, 9), lost("e")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+f}"},
 		// The story, by the simulator (seed 43443): an operator's entry for a learner was not in the store's list when its keeper died.
 		"a stray learner, an operator says who is lost":       {fresh(holds("e", 1, 5, 9), learns("e"), lost("a", "b", "c")), "wait: the survivor with the newest log founds the next epoch (e)"},
 		"a stray learner, says itself":                        {fresh(data(1), disk(func(d *cluster.Disk) { d.MemberID = id("d") }), leaderless, func(o *Observation) { e := o.Etcd.Value(); e.Learner = true; o.Etcd = cluster.Known(e) }, lost("a", "b", "c")), "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100; in the store k1, term 0 index 0): WriteCharter{2 survivor d}"},
@@ -130,6 +139,27 @@ func recoverFromABackupRows() map[string]row {
 		"the size of the old charter":                         {fresh(size(0)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"a member's name lives on in a new machine":           {fresh(peers("a", "e", "f", "d"), empty("a")), "wait: a silent member may hold the newest data (a)"},
 	}
+}
+
+// keptAside has a node hold what was once set aside.
+func keptAside(name string, what ...string) opt {
+	return says(name, func(r *cluster.Report) { r.Disk.Aside = what })
+}
+
+// givesUp is an operator who wants an empty cluster whatever is on these disks.
+func givesUp(names ...string) opt {
+	return func(o *Observation) {
+		o.Ledger.Verdict = cluster.Known(cluster.Verdict{Empty: true, GiveUp: names})
+	}
+}
+
+// givesLost is one who says besides that these are lost.
+func givesLost(names ...string) opt {
+	return ledger(func(l *Ledger) {
+		v := l.Verdict.Value()
+		v.Lost = names
+		l.Verdict = cluster.Known(v)
+	})
 }
 
 // learns has a node's etcd say that it is a learner.

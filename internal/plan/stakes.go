@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -23,6 +24,9 @@ type Stakes struct {
 	Members []Stake       // the newest log first, then the others as they are listed
 	// Backup is the newest good one of this epoch, as far as that is known.
 	Backup cluster.Fact[cluster.Backup]
+	// Passed are the nodes that answer and whose disks hold data that no seed takes
+	// over, so that an empty cluster would leave it behind.
+	Passed []Passed
 	// Then is what this node would decide if the word were given.
 	Then Decision
 }
@@ -34,6 +38,7 @@ func AtStake(o Observation, v cluster.Verdict) Stakes {
 	if b := o.Ledger.Backup; b.Known() && b.Value().Epoch != o.epoch() {
 		s.Backup = cluster.Absent[cluster.Backup]()
 	}
+	s.Passed = leftBehind(o)
 	for _, x := range suspects(o) {
 		r, holds := holder(o, x)
 		s.Members = append(s.Members, Stake{Name: x.Label(), Learner: x.Learner, Holds: holds, Lost: provenLost(o, x),
@@ -58,4 +63,38 @@ func (s Stakes) Newest() (Stake, bool) {
 		return Stake{}, false
 	}
 	return s.Members[0], true
+}
+
+// Passed is data that an empty cluster would leave where it is.
+type Passed struct {
+	Name    string
+	Disk    cluster.Disk
+	GivenUp bool // the word names it
+}
+
+// leftBehind finds data of whatever epoch on the disks that answer, in place or set
+// aside. Which of it counts nobody can say when nothing else is left: an epoch
+// that was over may be all that there is.
+func leftBehind(o Observation) (all []Passed) {
+	v := o.Ledger.Verdict.Value()
+	for _, r := range o.answers() {
+		if r.Disk.State == cluster.DiskData || r.Disk.State == cluster.DiskElsewhere || slices.ContainsFunc(r.Disk.Aside, mayHoldData) {
+			all = append(all, Passed{Name: r.Name, Disk: r.Disk, GivenUp: slices.Contains(v.GiveUp, r.Name) || slices.Contains(v.Lost, r.Name)})
+		}
+	}
+	return all
+}
+
+// mayHoldData is false of what was set aside because it never received an entry.
+func mayHoldData(aside string) bool { return !strings.HasPrefix(aside, "unused-") }
+
+// passedOver are the nodes whose data would be left behind, and whom the
+// operator's word does not name.
+func passedOver(o Observation) (names []string) {
+	for _, p := range leftBehind(o) {
+		if !p.GivenUp {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// listed are the backups whose manifests an agent can read, the newest first; nil
+// when there are none, or nobody can say. It is for a person to read, and
+// whether they are whole is not known.
+func (c *recoverCmd) listed(ctx context.Context) []cluster.Backup {
+	all, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) ([]cluster.Backup, error) { return a.Backups(ctx) })
+	if err != nil {
+		return nil
+	}
+	return all
+}
+
+// showNamed says what is restored of the backup that --backup names, and what is
+// lost by it.
+func (c *recoverCmd) showNamed(out io.Writer, epoch cluster.Epoch, now time.Time, listed []cluster.Backup) {
+	i := slices.IndexFunc(listed, func(b cluster.Backup) bool { return b.Key == c.Backup })
+	what := c.Backup
+	if i >= 0 {
+		what += fmt.Sprintf(", of %s ago (revision %d)", now.Sub(listed[i].At).Round(time.Second), listed[i].Revision)
+	}
+	if !c.NoLog {
+		fmt.Fprintf(out, "Epoch %d ends. No disk that answers holds its data: %s is restored, and the log behind it to its end. What is not stored is gone.\n", epoch, what)
+		return
+	}
+	fmt.Fprintf(out, "Epoch %d ends. No disk that answers holds its data: %s is restored as it is. What was written after it is gone, though the log behind it is stored.\n", epoch, what)
+	if i > 0 {
+		fmt.Fprintf(out, "The newest backup goes farther: %s (revision %d).\n", listed[0].Key, listed[0].Revision)
+	}
+}
+
+// showPassed says what an empty cluster leaves behind.
+func (c *recoverCmd) showPassed(out io.Writer, passed []plan.Passed, listed []cluster.Backup) {
+	for _, p := range passed {
+		word := "to pass it over say --give-up " + p.Name
+		if p.GivenUp {
+			word = "you give it up"
+		}
+		fmt.Fprintf(out, "%s answers, and its disk holds %s: %s.\n", p.Name, held(p.Disk), word)
+	}
+	if len(listed) > 0 {
+		b := listed[0]
+		fmt.Fprintf(out, "The store lists %d backups, the newest %s (epoch %d, revision %d): what they hold is lost if none can be restored.\n",
+			len(listed), b.Key, b.Epoch, b.Revision)
+	}
+}
+
+// held is what there is on a disk.
+func held(d cluster.Disk) string {
+	var parts []string
+	switch d.State {
+	case cluster.DiskData:
+		parts = append(parts, fmt.Sprintf("data of epoch %d (term %d index %d)", d.Epoch(), d.Term, d.Index))
+	case cluster.DiskElsewhere:
+		parts = append(parts, "data outside of its data directory")
+	}
+	if len(d.Aside) > 0 {
+		parts = append(parts, "data set aside ("+strings.Join(d.Aside, ", ")+")")
+	}
+	return strings.Join(parts, " and ")
+}
