@@ -20,13 +20,7 @@ import (
 func etcdConfigOf(args []string) (cfg *embed.Config, ok bool) {
 	cfg = embed.NewConfig()
 	defaultCluster := cfg.InitialCluster
-	fs := flag.NewFlagSet("etcd", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.Usage = func() {}
-	cfg.AddFlags(fs)
-	file := fs.String("config-file", os.Getenv(flags.FlagToEnv("ETCD", "config-file")), "")
-	state := flags.NewSelectiveStringValue(embed.ClusterStateFlagNew, embed.ClusterStateFlagExisting)
-	fs.Var(state, "initial-cluster-state", "")
+	fs, file, state := etcdFlags(cfg)
 	if fs.Parse(args) != nil || fs.NArg() > 0 {
 		return nil, false
 	}
@@ -46,6 +40,20 @@ func etcdConfigOf(args []string) (cfg *embed.Config, ok bool) {
 	_, _ = cfg.UpdateDefaultClusterFromName(defaultCluster)
 	// Without a data directory etcd makes one up, and a mixed one it refuses.
 	return cfg, cfg.Dir != ""
+}
+
+// etcdFlags are those of cfg and the two that etcdmain adds and quorate needs.
+// Of its others, one asks for the version, and those that do nothing any more make
+// an etcd without a gate.
+func etcdFlags(cfg *embed.Config) (fs *flag.FlagSet, file *string, state *flags.SelectiveStringValue) {
+	fs = flag.NewFlagSet("etcd", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	cfg.AddFlags(fs)
+	file = fs.String("config-file", os.Getenv(flags.FlagToEnv("ETCD", "config-file")), "")
+	state = flags.NewSelectiveStringValue(embed.ClusterStateFlagNew, embed.ClusterStateFlagExisting)
+	fs.Var(state, "initial-cluster-state", "")
+	return fs, file, state
 }
 
 // fromFlags takes over what the flag set holds apart, as etcdmain does, and
