@@ -13,8 +13,9 @@ import (
 // TestDNSDown: a name server that cannot be reached keeps nobody from forming
 // a cluster, and no member in it for ever.
 func TestDNSDown(t *testing.T) {
-	t.Setenv("QUORATE_DNS_TSIG", "hmac-sha256:k:aGFsbG8=")
+	t.Parallel()
 	r := newRig(t, "--dns", "rfc2136://example.org?server=127.0.0.1:1&ttl=1")
+	r.env = []string{"QUORATE_DNS_TSIG=hmac-sha256:k:aGFsbG8="}
 	a, b, c := r.trio()
 	for _, h := range []*host{a, b, c} {
 		h.start()

@@ -59,6 +59,7 @@ func TestLateThird(t *testing.T) {
 // TestFiveViews: five nodes see five different parts of the group. However
 // they come, there is one cluster, and all get into it.
 func TestFiveViews(t *testing.T) {
+	t.Parallel()
 	for i := range again(t, 5, 50) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			r, names := fiveViews(t, uint64(i), staticView)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -37,7 +40,20 @@ func takeNetwork() (release io.Closer, err error) {
 	return release, err
 }
 
+// waitsMostly runs more tests at a time than there are processors, unless whoever
+// runs them says how many: each is some real processes that mostly wait for each
+// other's time-outs.
+func waitsMostly() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	}
+}
+
 func TestMain(m *testing.M) {
+	waitsMostly()
 	if program = os.Getenv("QUORATE_TEST_PROGRAM"); program != "" { // a test that runs itself in another network
 		os.Exit(m.Run())
 	}

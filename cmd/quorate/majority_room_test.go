@@ -13,6 +13,7 @@ import (
 // Each host is a network namespace of its own, behind a switch; the test runs
 // itself again in the namespace of the switch, so that nothing is left outside.
 func TestPartitioned(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("QUORATE_TEST_PROGRAM") == "" {
 		cmd := exec.Command("unshare", "--net", os.Args[0], "-test.run=^TestPartitioned$", "-test.v")
 		cmd.Env = append(os.Environ(), "QUORATE_TEST_PROGRAM="+program)

@@ -20,6 +20,7 @@ import (
 // TestOperate is a cluster's life from the command line: status, explain,
 // pause, resume and leave, by --agent, by --peers and from the environment.
 func TestOperate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	a, b, c := r.trio()
 	startAll(a, b, c)
@@ -99,8 +100,11 @@ func (r *rig) statusOfHealthy(t *testing.T, a *host) {
 			t.Errorf("node %+v", n)
 		}
 	}
-	t.Setenv("QUORATE_AGENT", a.addr+":2378")
-	r.does("status")
+	cmd := exec.Command(program, "status")
+	cmd.Env = append(os.Environ(), "QUORATE_AGENT="+a.addr+":2378")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("status by QUORATE_AGENT: %v: %s", err, out)
+	}
 }
 
 // apiOfHealthy looks at the agent port as a load balancer and Prometheus do.

@@ -31,6 +31,7 @@ type rig struct {
 	net   string // first three bytes of its hosts' addresses
 	dir   string
 	flags []string // of every node
+	env   []string // of every node's agent, beside this process's own
 	nodes map[string]*host
 	store string // URL; empty: none
 	peers string // --peers; empty: the file
@@ -123,7 +124,7 @@ func (h *host) start(more ...string) {
 	defer log.Close()
 	command := slices.Concat(h.way, []string{program, "run"}, h.args(more...))
 	h.agent = exec.Command(command[0], command[1:]...)
-	h.agent.Stdout, h.agent.Stderr = log, log
+	h.agent.Env, h.agent.Stdout, h.agent.Stderr = append(os.Environ(), h.r.env...), log, log
 	h.agent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	must(h.r.t, h.agent.Start())
 	h.ended = make(chan struct{})
