@@ -105,6 +105,7 @@ type Agent struct {
 	machines  machineState
 	care      careState
 	versions  versions
+	v2        v2Look // has a lock of its own
 	leaving   bool
 
 	shipping *shipping // nil: the raft log is not shipped
@@ -116,7 +117,6 @@ type Agent struct {
 	own        *etcd.Client
 	launch     launchState
 	ca         authorities
-	v2         *etcd.V2Reader // of one look at a time
 	roll       rollState
 	ordering   sync.Mutex // of rolls, by people
 	unhealthy  time.Time
@@ -176,7 +176,7 @@ func New(opt Options, parts Parts) (*Agent, error) {
 func newAgent(opt Options, parts Parts) *Agent {
 	a := &Agent{
 		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
-		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir), v2: etcd.NewV2Reader(opt.Etcd.DataDir),
+		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir), v2: v2Look{reader: etcd.NewV2Reader(opt.Etcd.DataDir)},
 		wake: make(chan struct{}, 1), renamed: make(chan struct{}, 1),
 		heard: map[string]*contact{}, guests: map[string]heardReport{},
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
@@ -221,6 +221,7 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 		a.work.Go(func() { a.shipping.run(work) })
 	}
 	a.work.Go(func() { a.watchOffers(work) })
+	a.work.Go(func() { a.watchV2(work) })
 	a.work.Go(func() { a.watchCopy(work) })
 	a.work.Go(func() { a.watchProofs(work) })
 	for _, h := range a.parts.Hints {

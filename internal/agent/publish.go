@@ -66,7 +66,7 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	r.Lock, r.Verdict, r.Backup = value(o.Ledger.Lock), value(o.Ledger.Verdict), a.newestBackup(o)
 	r.Log, r.Proven = a.logReport(), a.proofs.provenKey()
 	r.Care = a.reportCare(o)
-	r.Offers, r.Unfit, r.V2 = o.Process.Offers, a.unfit(), o.Process.V2
+	r.Offers, r.Unfit, r.V2, r.Elder = o.Process.Offers, a.unfit(), o.Process.V2, o.Process.Elder
 	return r
 }
 

@@ -21,17 +21,12 @@ const ranFile = "quorate-etcd.json"
 
 const (
 	offersPace = 10 * time.Second // between two looks at what --etcd names
-	v2Pace     = 10 * time.Second // and at content of the v2 store
+	v2Pace     = 5 * time.Second  // and at what the data holds of the v2 store
 )
 
-// versions is what this node knows of etcd's versions here. The first is of the
-// loop alone, the others are under the agent's lock.
+// versions is what this node knows of etcd's versions here. Of the loop alone.
 type versions struct {
 	ran cluster.Version // as recorded for the etcd that runs, or ran last
-
-	v2     string    // what the data holds of the v2 store
-	v2Next time.Time // when it is looked at again; zero: never has been
-	v2Now  bool      // it is being looked at
 }
 
 // observeVersions notes what this node could run and what stands in its way. An
@@ -44,7 +39,10 @@ func (a *Agent) observeVersions(o *plan.Observation) {
 			a.log.Warn("which etcd runs", "error", err)
 		}
 	}
-	o.Process.V2 = a.v2Content(runs)
+	if runs.Zero() {
+		runs = a.versions.ran
+	}
+	o.Process.V2, o.Process.Elder = a.v2.facts(runs)
 }
 
 // recordRun says durably that our data is of a version from now on.
@@ -81,7 +79,11 @@ func (a *Agent) lastRun() plan.LastRun {
 	if err != nil {
 		a.log.Debug("the data does not tell its version", "error", err)
 	}
-	return plan.LastRun{Version: readRun(a.opt.Etcd.DataDir), Agreed: agreed, Format: format}
+	found, err := a.v2.look()
+	if err != nil {
+		a.log.Debug("the data does not tell what it holds of the v2 store", "error", err)
+	}
+	return plan.LastRun{Version: readRun(a.opt.Etcd.DataDir), Agreed: agreed, Format: format, Elder: found.Elder()}
 }
 
 // etcdFor is the etcd that a start takes. What --etcd names is looked at anew: a
@@ -115,39 +117,6 @@ func (a *Agent) argv(of string) ([]string, error) {
 		return nil, fmt.Errorf("%w: etcd %s, and --etcd offers %v", replay.ErrOtherMinor, wrote, a.parts.Offers.Versions())
 	}
 	return c.Command(), nil
-}
-
-// v2Content is what was found last; the next look is taken in the background,
-// for a log may be large. etcd 3.6 has started: there is none.
-func (a *Agent) v2Content(runs cluster.Version) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	v := &a.versions
-	if runs.Zero() {
-		runs = v.ran
-	}
-	switch {
-	case runs.Zero() || !runs.Less(cluster.Version{Major: 3, Minor: 6}):
-		return ""
-	case a.readOnly || v.v2Now || time.Now().Before(v.v2Next):
-	default:
-		v.v2Now = true
-		a.work.Go(a.lookForV2)
-	}
-	if v.v2Next.IsZero() {
-		return "unknown: it has not been looked for yet"
-	}
-	return v.v2
-}
-
-func (a *Agent) lookForV2() {
-	found, err := a.v2.Read()
-	if err != nil {
-		found = "unknown: " + err.Error()
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.versions.v2, a.versions.v2Next, a.versions.v2Now = found, time.Now().Add(v2Pace), false
 }
 
 // watchOffers looks at what --etcd names, again and again: a version that an

@@ -54,6 +54,7 @@ type Report struct {
 	Offers     []Version    `json:"offers,omitempty"`      // which etcds this node could run, oldest first
 	Unfit      []string     `json:"unfit,omitempty"`       // which it has and could not, and why
 	V2         string       `json:"v2,omitempty"`          // what its data holds of etcd's v2 store; "": nothing
+	Elder      string       `json:"elder,omitempty"`       // why etcd 3.7 would panic over its log; "": it would not
 
 	Crashes int      `json:"crashes,omitempty"` // of etcd, in a row
 	Doomed  []string `json:"doomed,omitempty"`  // ids of peers that will be interrupted, as far as it has heard

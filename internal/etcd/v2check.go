@@ -35,16 +35,44 @@ func NewV2Reader(etcdDir string) *V2Reader {
 	return &V2Reader{snaps: filepath.Dir(dbFile(etcdDir)), wal: walReader{dir: walDir(etcdDir), v2: true}}
 }
 
-// Read says what there is, for people; empty is nothing. An error says nothing.
-func (r *V2Reader) Read() (string, error) {
-	found, err := r.read()
-	if err != nil {
-		return "", fmt.Errorf("looking for content of the v2 store: %w", err)
-	}
-	return strings.Join(found, "; "), nil
+// V2 is what data holds of the v2 store.
+type V2 struct {
+	// Content is what users have put there, for people; empty is nothing.
+	Content string
+	// Last is the index of the log's last entry in the form of the v2 store, etcd's
+	// own before 3.6 included; 0: none is left. Snapshot is the newest snapshot's
+	// index, and End the log's.
+	Last, Snapshot, End uint64
 }
 
-func (r *V2Reader) read() (found []string, err error) {
+// keptForOthers is more than what etcd keeps of its log in memory behind its
+// newest entry, for members that lag.
+const keptForOthers = 6000
+
+// Elder says that etcd 3.7, which knows nothing of the v2 store's form, would
+// panic over the log that it finds, or is sent as a new member; empty is no.
+func (v V2) Elder() string {
+	switch {
+	case v.Last == 0:
+	case v.Last > v.Snapshot:
+		return fmt.Sprintf("the log since its last snapshot holds entries of the v2 store's form, which etcd itself wrote before 3.6: the last at index %d", v.Last)
+	case v.End < v.Last+keptForOthers:
+		return fmt.Sprintf("etcd keeps entries of the v2 store's form for members that lag: the last at index %d", v.Last)
+	}
+	return ""
+}
+
+// Read looks. An error says nothing.
+func (r *V2Reader) Read() (v V2, err error) {
+	found, err := r.read(&v)
+	if err != nil {
+		return V2{}, fmt.Errorf("looking for content of the v2 store: %w", err)
+	}
+	v.Content = strings.Join(found, "; ")
+	return v, nil
+}
+
+func (r *V2Reader) read(v *V2) (found []string, err error) {
 	names, err := segments(r.wal.dir)
 	if err != nil || len(names) == 0 {
 		return nil, err
@@ -56,6 +84,10 @@ func (r *V2Reader) read() (found []string, err error) {
 	newest, err := r.newestSnapshot(end)
 	if err != nil {
 		return nil, err
+	}
+	v.Snapshot, v.End = newest.GetMetadata().GetIndex(), end.last().Index
+	if n := len(end.v2.writes); n > 0 {
+		v.Last = end.v2.writes[n-1].index
 	}
 	if newest != nil {
 		store := v2store.New("/0", "/1") // as etcd makes it: of itself, of its users
@@ -113,10 +145,12 @@ type v2Write struct {
 	method, path string
 }
 
-// after is the last write after an index.
+// after is the last write of a user's after an index.
 func (l v2Log) after(index uint64) (v2Write, bool) {
-	if n := len(l.writes); n > 0 && l.writes[n-1].index > index {
-		return l.writes[n-1], true
+	for _, w := range slices.Backward(l.writes) {
+		if w.index > index && !etcdsOwn(w.method, w.path) {
+			return w, true
+		}
 	}
 	return v2Write{}, false
 }
@@ -133,7 +167,7 @@ func (l *v2Log) take(e *raftpb.Entry) {
 		return
 	}
 	method, path, is := v2Request(e.GetData())
-	if !is || etcdsOwn(method, path) {
+	if !is {
 		return
 	}
 	if len(l.writes) == v2Kept {

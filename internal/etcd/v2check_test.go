@@ -86,18 +86,18 @@ func TestV2ContentAsEtcdutlFindsIt(t *testing.T) {
 				c.write(m)
 				eventually(t, "the reader beside it says the same", func() error {
 					got, err := reader.Read()
-					if err == nil && (got == "") != (c.want == "") {
-						err = fmt.Errorf("got %q", got)
+					if err == nil && (got.Content == "") != (c.want == "") {
+						err = fmt.Errorf("got %q", got.Content)
 					}
 					return err
 				})
 				m.stop()
 				got, err := reader.Read()
 				fresh, freshErr := NewV2Reader(m.cfg.DataDir).Read()
-				if err != nil || freshErr != nil || got != fresh || (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
-					t.Errorf("got %q, %v; afresh %q, %v; want %q", got, err, fresh, freshErr, c.want)
+				if err != nil || freshErr != nil || got != fresh || (got.Content == "") != (c.want == "") || !strings.Contains(got.Content, c.want) {
+					t.Errorf("got %+v, %v; afresh %+v, %v; want %q", got, err, fresh, freshErr, c.want)
 				}
-				wantEtcdutl(t, m.cfg.DataDir, got)
+				wantEtcdutl(t, m.cfg.DataDir, got.Content)
 			})
 		}
 	}
@@ -119,8 +119,8 @@ func wantEtcdutl(t *testing.T, dir, ours string) {
 }
 
 func TestV2OfNoData(t *testing.T) {
-	if got, err := NewV2Reader(filepath.Join(t.TempDir(), "etcd")).Read(); got != "" || err != nil {
-		t.Errorf("%q, %v", got, err)
+	if got, err := NewV2Reader(filepath.Join(t.TempDir(), "etcd")).Read(); got != (V2{}) || err != nil {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -135,6 +135,9 @@ func TestV2LogIsCutByALowerIndex(t *testing.T) {
 	add(5, put)
 	add(6, own)
 	add(7, put)
+	if len(l.writes) != 3 || l.writes[1].index != 6 {
+		t.Errorf("with etcd's own: %v; want 5, 6, 7", l.writes)
+	}
 	if w, ok := l.after(6); !ok || w.index != 7 {
 		t.Errorf("after 6: %v %v; want 7", w, ok)
 	}
@@ -150,5 +153,72 @@ func TestV2LogIsCutByALowerIndex(t *testing.T) {
 	}
 	if w, ok := l.after(100); !ok || w.index != 100+3*v2Kept-1 || len(l.writes) > v2Kept {
 		t.Errorf("of many: %v %v, %d kept", w, ok, len(l.writes))
+	}
+}
+
+// TestElderLog: a log that etcd 3.5 began makes 3.7 panic, though 3.6 ran in
+// between; after a snapshot, and enough entries behind it, it does not.
+func TestElderLog(t *testing.T) {
+	m := newMember(t, "a", "127.0.59.1")
+	m.startAs(etcdbin.V35, Start{State: StateNew, InitialCluster: m.initialCluster(), Token: "elder"})
+	m.stop()
+	m.startAs(etcdbin.V36, Start{})
+	reader := NewV2Reader(m.cfg.DataDir)
+	v, err := reader.Read()
+	if err != nil || v.Content != "" || !strings.Contains(v.Elder(), "since its last snapshot") {
+		t.Fatalf("of a log that 3.5 began: %+v %v", v, err)
+	}
+	m.stop()
+	m.startDoomed(etcdbin.V37)
+	m.startAs(etcdbin.V36, Start{})
+	for deadline := limit(t); v.Elder() != ""; {
+		if err := m.agent.Propose(deadline, 500, 8); err != nil {
+			t.Fatal(err)
+		}
+		if v, err = reader.Read(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v.Snapshot < v.Last || v.End < v.Last+keptForOthers {
+		t.Errorf("not elder: %+v", v)
+	}
+	m.stop()
+	m.startAs(etcdbin.V37, Start{})
+	if got := m.status().Revision; got != 1 {
+		t.Errorf("the proposals have changed something: revision %d", got)
+	}
+}
+
+// startDoomed launches the member as a version that is to end with a panic.
+func (m *member) startDoomed(version string) {
+	m.t.Helper()
+	args := Args(sevenThree, m.cfg, Start{})
+	proc, err := Launch(m.dir, Binary{Path: etcdbin.Etcd(m.t, version)}, args, Env(nil, args))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.own(proc)
+	select {
+	case <-proc.Done():
+	case <-limit(m.t).Done():
+		m.t.Fatalf("etcd %s runs on a log that 3.5 began: what quorate does about it is for nothing", version)
+	}
+}
+
+func TestElder(t *testing.T) {
+	for _, c := range []struct {
+		v    V2
+		want string
+	}{
+		{V2{}, ""},
+		{V2{Last: 5, End: 9}, "since its last snapshot"},
+		{V2{Last: 5, Snapshot: 5, End: 9}, "for members that lag"},
+		{V2{Last: 5, Snapshot: 7, End: 5 + keptForOthers - 1}, "for members that lag"},
+		{V2{Last: 5, Snapshot: 7, End: 5 + keptForOthers}, ""},
+		{V2{Snapshot: 7, End: 9}, ""},
+	} {
+		if got := c.v.Elder(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %q; want %q", c.v, got, c.want)
+		}
 	}
 }

@@ -79,6 +79,7 @@ type Process struct {
 	Rolled    Rolled            `json:"rolled,omitzero"`
 	Offers    []cluster.Version `json:"offers,omitempty"` // the etcds that this node could run, oldest first
 	V2        string            `json:"v2,omitempty"`     // what its data holds of etcd's v2 store; "": nothing
+	Elder     string            `json:"elder,omitempty"`  // why etcd 3.7 would panic over its log; "": it would not
 }
 
 // Ledger is what the store holds; without a store, what consent has made.

@@ -17,6 +17,7 @@ type VersionFacts struct {
 	Offers  []cluster.Version // what its --etcd could run
 	Unfit   []string          // what its --etcd has and could not run, and why
 	V2      string            // v2 content in its data; "": none
+	Elder   string            // why etcd 3.7 would panic over its log; "": it would not
 	// DowngradeTo is set while etcd itself has a downgrade enabled.
 	DowngradeTo cluster.Version
 }
@@ -56,6 +57,13 @@ func UpgradePath(members []VersionFacts, to cluster.Version) (hops []cluster.Ver
 		for _, m := range members {
 			if m.V2 != "" {
 				problems = append(problems, fmt.Sprintf("%s holds content of the v2 store, on which etcd 3.6 does not start: %s", m.Name, m.V2))
+			}
+		}
+	}
+	if len(hops) > 0 && !hops[0].Less(seventh) {
+		for _, m := range members {
+			if m.Elder != "" && m.Runs.Less(seventh) {
+				problems = append(problems, fmt.Sprintf("%s cannot go on to 3.7 yet: %s; entries that change nothing are written past them by and by", m.Name, m.Elder))
 			}
 		}
 	}
@@ -181,6 +189,5 @@ func orNone(text string) string {
 // crossesV2 says that the way leads into the first minor that does not start on
 // content of the v2 store.
 func crossesV2(oldest cluster.Version, hops []cluster.Version) bool {
-	first := cluster.Version{Major: 3, Minor: 6}
-	return oldest.Less(first) && slices.ContainsFunc(hops, func(h cluster.Version) bool { return !h.Less(first) })
+	return oldest.Less(sixth) && slices.ContainsFunc(hops, func(h cluster.Version) bool { return !h.Less(sixth) })
 }

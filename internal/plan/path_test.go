@@ -63,9 +63,11 @@ func TestUpgradePath(t *testing.T) {
 			m.Offers = versions("3.6.14")
 			m.Unfit = []string{"etcd 3.7.3: unknown flag --enable-v2"}
 		}), "3.7.3", "3.7.3", "b cannot run etcd 3.7.3: etcd 3.7.3: unknown flag --enable-v2"},
-		"v2 content":                {but(three("3.5.33", all), func(m *VersionFacts) { m.V2 = "keys in the v2 store" }), "3.6.14", "3.6.14", "b holds content of the v2 store, on which etcd 3.6 does not start: keys in the v2 store"},
-		"v2 content, two hops away": {but(three("3.4.23", all), func(m *VersionFacts) { m.V2 = "keys" }), "3.6.14", "3.5.33 3.6.14", "b holds content"},
-		"v2 content that may stay":  {but(three("3.4.23", all), func(m *VersionFacts) { m.V2 = "keys" }), "3.5.33", "3.5.33", ""},
+		"v2 content":                    {but(three("3.5.33", all), func(m *VersionFacts) { m.V2 = "keys in the v2 store" }), "3.6.14", "3.6.14", "b holds content of the v2 store, on which etcd 3.6 does not start: keys in the v2 store"},
+		"v2 content, two hops away":     {but(three("3.4.23", all), func(m *VersionFacts) { m.V2 = "keys" }), "3.6.14", "3.5.33 3.6.14", "b holds content"},
+		"entries of 3.5 in the log":     {but(three("3.6.14", all), func(m *VersionFacts) { m.Elder = "old entries" }), "3.7.3", "3.7.3", "b cannot go on to 3.7 yet: old entries"},
+		"entries of 3.5, two hops away": {but(three("3.5.33", all), func(m *VersionFacts) { m.Elder = "old entries" }), "3.7.3", "3.6.14 3.7.3", ""},
+		"v2 content that may stay":      {but(three("3.4.23", all), func(m *VersionFacts) { m.V2 = "keys" }), "3.5.33", "3.5.33", ""},
 	} {
 		hops, problems := UpgradePath(c.members, version(c.to))
 		if !slices.Equal(hops, versions(c.hops)) {

@@ -49,7 +49,7 @@ func (o Observation) failedAt(r cluster.Roll) (name, why string, failed bool) {
 func (o Observation) rollers() []cluster.Report {
 	out := o.answers()
 	out[0].Rolled, out[0].RollFailed = o.Process.Rolled.Number, o.Process.Rolled.Failed
-	out[0].Offers, out[0].V2 = o.Process.Offers, o.Process.V2
+	out[0].Offers, out[0].V2, out[0].Elder = o.Process.Offers, o.Process.V2, o.Process.Elder
 	return out
 }
 
@@ -143,7 +143,7 @@ func (o Observation) versionFacts(h house) []VersionFacts {
 	for _, s := range append(h.voters, h.learners...) {
 		f := VersionFacts{Name: s.Label()}
 		if x, ok := o.rollerOf(s.Member); ok {
-			f.Runs, f.Offers, f.Unfit, f.V2, f.DowngradeTo = versionOf(x.Etcd), x.Offers, x.Unfit, x.V2, x.Etcd.DowngradeTo
+			f.Runs, f.Offers, f.Unfit, f.V2, f.Elder, f.DowngradeTo = versionOf(x.Etcd), x.Offers, x.Unfit, x.V2, x.Elder, x.Etcd.DowngradeTo
 			f.Healthy = s.healthy && x.Etcd.Healthy && x.Etcd.MemberID == s.ID
 		}
 		out = append(out, f)

@@ -13,6 +13,7 @@ type LastRun struct {
 	Version cluster.Version // that ran last, as the agent has recorded it
 	Agreed  cluster.Version // the cluster's minor by then, as the data tells
 	Format  cluster.Version // the data's minor, as it tells itself
+	Elder   string          // why etcd 3.7 would panic over its log; "": it would not
 }
 
 // StartAs is which etcd the step starts, or the zero version and why none is.
@@ -37,11 +38,57 @@ func StartAs(o Observation, s StartEtcd, ran LastRun) (cluster.Version, string) 
 	if name, what := o.v2Content(); !v.Zero() && !v.Less(sixth) && name != "" && !last.SameMinor(v) && running.Less(sixth) {
 		return cluster.Version{}, fmt.Sprintf("etcd %s would end in a panic: %s holds content of the v2 store: %s", v, name, what)
 	}
+	if name, what := o.elder(s, ran); !v.Zero() && !v.Less(seventh) && name != "" && last.Less(seventh) && running.Less(seventh) {
+		return cluster.Version{}, fmt.Sprintf("etcd %s would end in a panic: %s: %s", v, name, what)
+	}
 	return v, why
 }
 
-// sixth is the first minor that does not start on content of the v2 store.
-var sixth = cluster.Version{Major: 3, Minor: 6}
+// sixth is the first minor that does not start on content of the v2 store, and
+// seventh the first that does not know its form, in which etcd itself wrote.
+var (
+	sixth   = cluster.Version{Major: 3, Minor: 6}
+	seventh = cluster.Version{Major: 3, Minor: 7}
+)
+
+// elder is over whose log etcd 3.7 would panic, and why: our own, or for an empty
+// disk that of any member, which may be the one that sends it.
+func (o Observation) elder(s StartEtcd, ran LastRun) (name, what string) {
+	if s.State == "resume" {
+		if ran.Elder != "" {
+			return o.Self.Name, ran.Elder
+		}
+		return "", ""
+	}
+	for _, r := range o.Reports {
+		if r.Cluster == o.Settings.Cluster && r.Etcd.Healthy && r.Elder != "" {
+			return r.Name, r.Elder
+		}
+	}
+	return "", ""
+}
+
+// PassesLog says that this node, as the keeper, is to write entries that change
+// nothing, so that a member's log is without those that etcd 3.7 would panic
+// over: the log of a cluster in which little is written keeps them for years.
+func PassesLog(o Observation) bool {
+	lock, agreed := o.Ledger.Lock, o.Etcd.Value().ClusterVersion
+	if !o.isKeeper() || lock.Unknown() || lock.Value().Held(o.Now) || agreed.Less(sixth) || !agreed.Less(seventh) {
+		return false
+	}
+	return slices.ContainsFunc(o.rollers(), func(r cluster.Report) bool {
+		_, member := memberAt(o.Members.Value(), r.PeerURL)
+		return member && r.Elder != ""
+	})
+}
+
+func memberAt(members []cluster.Member, peerURL string) (cluster.Member, bool) {
+	i := slices.IndexFunc(members, func(m cluster.Member) bool { return m.Listens(peerURL) })
+	if i < 0 {
+		return cluster.Member{}, false
+	}
+	return members[i], true
+}
 
 // SeedAs is which of the offers is to run on data that is made out of a backup
 // of a version: one of its minor, else of the next minor that there is, for etcd

@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -16,6 +17,7 @@ func TestStartAs(t *testing.T) {
 		return r
 	}
 	v2 := func(r *cluster.Report) { r.V2 = "keys" }
+	elder := func(r *cluster.Report) { r.Elder = "old entries" }
 	offers := func(text string) func(*cluster.Report) {
 		return func(r *cluster.Report) { r.Offers = versions(text) }
 	}
@@ -47,6 +49,10 @@ func TestStartAs(t *testing.T) {
 		"resumes data of an unknown patch":     {resume, "3.7.3", LastRun{Agreed: version("3.6.0")}, nil, "to go on to 3.7 it must be at least 3.6.11"},
 		"resumes, and the cluster was at less": {resume, "3.7.3", LastRun{Version: version("3.6.14"), Agreed: version("3.5.0")}, nil, "a member of the cluster is at 3.5.0 still"},
 		"resumes one minor up over v2 content": {resume, "3.6.14", LastRun{Version: version("3.5.33"), Agreed: version("3.5.0")}, []cluster.Report{report("b", "3.5.33", "3.5.0", v2)}, "would end in a panic"},
+		"joins as 3.7 over old entries":        {joins, "3.7.3", LastRun{}, []cluster.Report{report("b", "3.6.14", "3.6.0", elder)}, "etcd 3.7.3 would end in a panic: b: old entries"},
+		"joins as 3.6 over old entries":        {joins, all, LastRun{}, []cluster.Report{report("b", "3.6.14", "3.6.0", elder)}, "3.6.14"},
+		"goes on to 3.7 over old entries":      {resume, "3.7.3", LastRun{Version: version("3.6.14"), Elder: "old entries"}, nil, "etcd 3.7.3 would end in a panic: a: old entries"},
+		"other logs are no matter to data":     {resume, "3.7.3", LastRun{Version: version("3.6.14")}, []cluster.Report{report("b", "3.6.14", "3.6.0", elder)}, "3.7.3"},
 		"resumes what a roll wants":            {StartEtcd{State: "resume", Version: version("3.7.3")}, all, LastRun{Version: version("3.6.14")}, []cluster.Report{report("b", "3.6.14", "3.6.0")}, "3.7.3"},
 	} {
 		o := Observation{Settings: Settings{Cluster: "c"}, Self: Self{Name: "a", PeerURL: "http://a"}, Process: Process{Offers: versions(c.offers)}, Reports: c.reports}
@@ -71,6 +77,42 @@ func TestSeedAs(t *testing.T) {
 	} {
 		if got := SeedAs(versions(c.offers), version(c.of)); got != version(c.want) {
 			t.Errorf("a backup of %s, offers %s: %s; want %s", c.of, c.offers, got, c.want)
+		}
+	}
+}
+
+func TestPassesLog(t *testing.T) {
+	now := time.Now()
+	mine := cluster.Member{ID: 1, PeerURLs: []string{"http://a"}}
+	other := cluster.Member{ID: 2, PeerURLs: []string{"http://b"}}
+	keeps := func(agreed string, change func(*Observation)) Observation {
+		o := Observation{Now: now, Settings: Settings{Cluster: "c"}, Self: Self{Name: "a", PeerURL: "http://a"},
+			Etcd:    cluster.Known(cluster.EtcdState{Healthy: true, MemberID: 1, Leader: 1, ClusterVersion: version(agreed)}),
+			Members: cluster.Known([]cluster.Member{mine, other}),
+			Ledger:  Ledger{Lock: cluster.Absent[cluster.Lock]()},
+			Reports: []cluster.Report{{Cluster: "c", Name: "b", PeerURL: "http://b", Elder: "old entries"}}}
+		if change != nil {
+			change(&o)
+		}
+		return o
+	}
+	for name, c := range map[string]struct {
+		o    Observation
+		want bool
+	}{
+		"another's log":      {keeps("3.6.0", nil), true},
+		"our own log":        {keeps("3.6.0", func(o *Observation) { o.Reports, o.Process.Elder = nil, "old entries" }), true},
+		"nobody's":           {keeps("3.6.0", func(o *Observation) { o.Reports = nil }), false},
+		"no member's":        {keeps("3.6.0", func(o *Observation) { o.Reports[0].PeerURL = "http://c" }), false},
+		"3.5 writes more":    {keeps("3.5.0", nil), false},
+		"not known":          {keeps("", nil), false},
+		"3.7 is there":       {keeps("3.7.0", nil), false},
+		"no keeper":          {keeps("3.6.0", func(o *Observation) { o.Members = cluster.Unknown[[]cluster.Member]() }), false},
+		"the lock is unread": {keeps("3.6.0", func(o *Observation) { o.Ledger.Lock = cluster.Unknown[cluster.Lock]() }), false},
+		"paused":             {keeps("3.6.0", func(o *Observation) { o.Ledger.Lock = cluster.Known(cluster.Lock{Number: 1, Expires: now.Add(1)}) }), false},
+	} {
+		if got := PassesLog(c.o); got != c.want {
+			t.Errorf("%s: %v; want %v", name, got, c.want)
 		}
 	}
 }
