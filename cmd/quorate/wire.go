@@ -186,12 +186,9 @@ func etcdConfig(c config.Config) etcd.Config {
 		ClientCertAuth: c.ClientCertAuth, Extra: c.EtcdFlags, Environ: os.Environ()}
 }
 
-// learnerPatience is how long a learner that shows no sign of life is kept.
-const learnerPatience = time.Minute
-
 func settings(c config.Config) plan.Settings {
 	return plan.Settings{Cluster: c.Cluster, Size: c.Size.Voters(), AutoSize: c.Size == config.Auto, Join: c.Join, HasStore: c.Store != "", AutoRecover: c.AutoRecover,
-		FoundingWait: c.FoundingWait, DeadAfter: c.DeadAfter, LearnerPatience: learnerPatience, BackupEvery: c.BackupInterval,
+		FoundingWait: c.FoundingWait, DeadAfter: c.DeadAfter, LearnerPatience: c.LearnerWait, BackupEvery: c.BackupInterval,
 		SurgeWait: c.SurgeWait, CrashLimit: c.CrashLimit, Care: careSettings(c)}
 }
 

@@ -51,6 +51,9 @@ func (a *Agent) observeCare(o *plan.Observation) {
 	o.Care.Own.Slow, o.Care.Own.Fsync = a.pulse.now()
 	o.Care.Own.Paused = a.proc != nil && a.proc.Paused()
 	o.Care.Own.Hung = o.Process.Running && o.Etcd.Unknown() && o.Now.Sub(a.launch.at) > hungAfter
+	if o.Process.Running && (o.Etcd.Value().Learner || !o.Etcd.Value().Healthy) {
+		o.Care.Own.Catching = etcd.CatchingUp(a.opt.Etcd.DataDir)
+	}
 	for _, r := range o.Reports {
 		o.Care.Own.Hears = append(o.Care.Own.Hears, r.Name)
 	}

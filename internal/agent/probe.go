@@ -17,6 +17,7 @@ type probe struct {
 	client   *etcd.Client
 	endpoint string
 	asking   bool
+	received int64 // bytes of the leader's database, by its agent's word
 }
 
 // probe asks every other member's etcd, while this node is the keeper.
@@ -46,6 +47,7 @@ func (a *Agent) probe(ctx context.Context, o plan.Observation) {
 			p = &probe{Probe: plan.Probe{FirstSeen: o.Now, ProgressAt: o.Now, UnhealthySince: o.Now}}
 			a.probes[m.ID] = p
 		}
+		p.hear(m, o)
 		if p.asking {
 			continue
 		}
@@ -55,6 +57,17 @@ func (a *Agent) probe(ctx context.Context, o plan.Observation) {
 		}
 		p.asking = true
 		a.work.Go(func() { a.look(ctx, p, m.ID, e) })
+	}
+}
+
+// hear notes how much of the leader's database has reached the member, which its
+// etcd tells nobody. What is sent again after a lost connection counts once: a
+// transfer that never gets further gets nowhere.
+func (p *probe) hear(m cluster.Member, o plan.Observation) {
+	for _, r := range o.Reports {
+		if got := r.Care.Catching.Bytes; m.Listens(r.PeerURL) && got > p.received {
+			p.received, p.ProgressAt = got, o.Now
+		}
 	}
 }
 

@@ -80,6 +80,7 @@ type Membership struct {
 	FoundingWait time.Duration `type:"setting" env:"QUORATE_FOUNDING_WAIT" default:"30s" placeholder:"TIME" help:"How long to wait for all of --size nodes before a majority of them may found the cluster (default ${default})."`
 	DeadAfter    time.Duration `type:"setting" env:"QUORATE_DEAD_AFTER" default:"5m" placeholder:"TIME" help:"How long a member must be unhealthy before a newcomer may replace it, where --peers cannot prove that its machine is gone (default ${default}). May change while running."`
 	HashCheck    time.Duration `name:"hash-check-interval" type:"setting" env:"QUORATE_HASH_CHECK_INTERVAL" default:"1h" placeholder:"TIME" help:"Time between two comparisons of the members' keys, for which each reads its whole database: a minority that differs is replaced, its data kept; 0 is none but after an alarm of etcd's (default ${default}). May change while running."`
+	LearnerWait  time.Duration `name:"learner-patience" type:"setting" env:"QUORATE_LEARNER_PATIENCE" default:"1m" placeholder:"TIME" help:"How long a newcomer may get no nearer, neither in entries nor in bytes, before it loses its place (default ${default}). May change while running."`
 	AutoRecover  bool          `type:"setting" env:"QUORATE_AUTO_RECOVER" default:"true" negatable:"" help:"Found the next epoch by itself, from the best survivor or backup, when a majority is proven gone for good (default ${default}). May change while running."`
 }
 

@@ -109,6 +109,9 @@ func (c Config) checkMembership(p *problems) {
 	default:
 		p.say("join", "%q: want prepared, add, replace or prune", c.Join)
 	}
+	if c.LearnerWait <= 0 {
+		p.say("learner-patience", "%s: want a time above zero", c.LearnerWait)
+	}
 	if c.HashCheck < 0 {
 		p.say("hash-check-interval", "%s: want no negative time", c.HashCheck)
 	}

@@ -39,6 +39,8 @@ func TestValidate(t *testing.T) {
 		"--join=maybe":                 `join: "maybe"`,
 		"--founding-wait=-1s":          "founding-wait: ",
 		"--dead-after=0":               "dead-after: ",
+		"--hash-check-interval=-1s":    "hash-check-interval: ",
+		"--learner-patience=0":         "learner-patience: ",
 		"--backup-interval=-1s":        "backup-interval: ",
 		"--backup-keep=0":              "backup-keep: ",
 		"--backup-keep-hourly=-1":      "backup-keep-hourly: ",

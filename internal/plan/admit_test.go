@@ -67,6 +67,8 @@ func learnerRows() map[string]row {
 		return see(append([]opt{peers("a", "b", "d"), keeping(of(voters("a", "b"), l)...)}, opts...)...)
 	}
 	stale := func(o *Observation, p *Probe) { p.ProgressAt = o.Now.Add(-2 * time.Minute); p.State.Applied = 1 }
+	runs := says("d", func(r *cluster.Report) { r.Etcd.Running = true })
+	loads := says("d", func(r *cluster.Report) { r.Care.Catching.Whole = true })
 	never := func(o *Observation, p *Probe) {
 		*p = Probe{FirstSeen: o.Now.Add(-2 * time.Minute)}
 	}
@@ -82,8 +84,10 @@ func learnerRows() map[string]row {
 		"not quite there":                       {house(learner("d"), probe("d", func(_ *Observation, p *Probe) { p.State.Applied = 889 })), "keep: waiting for the learner to catch up (d)"},
 		"has applied nothing":                   {house(learner("d"), probe("d", behind)), "keep: waiting for the learner to catch up (d)"},
 		"stalled":                               {house(learner("d"), probe("d", stale), silent("d")), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
-		"stalled, but its etcd runs":            {house(learner("d"), probe("d", stale)), "keep: waiting for the learner to catch up (d)"}, // J3: a large database over a slow link
-		"stalled for ever, its etcd runs":       {house(learner("d"), probe("d", func(o *Observation, p *Probe) { stale(o, p); p.ProgressAt = o.Now.Add(-time.Hour) })), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
+		"stalled, though its etcd runs":         {house(learner("d"), probe("d", stale), runs), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
+		"loading a large database":              {house(learner("d"), probe("d", stale), runs, loads), "keep: waiting for the learner to catch up (d)"}, // J3
+		"loaded one once, and its etcd is down": {house(learner("d"), probe("d", stale), loads), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
+		"loading for ever":                      {house(learner("d"), runs, loads, probe("d", func(o *Observation, p *Probe) { stale(o, p); p.ProgressAt = o.Now.Add(-time.Hour) })), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
 		"never started, just added":             {house(unstarted(learner("d")), probe("d", justAdded), invite), "keep: waiting for the learner to catch up (http://d:2380)"},
 		"never started":                         {house(unstarted(learner("d")), probe("d", never), invite), "keep: a learner has stopped getting nearer: RemoveMember{http://d:2380}"}, // J2
 		"never started, a new keeper":           {house(unstarted(learner("d")), probe("d", never)), "keep: a learner has stopped getting nearer: RemoveMember{http://d:2380}"},         // J1: it outlived its inviter

@@ -113,12 +113,13 @@ func (h house) find(match func(standing) bool) (standing, bool) {
 	return standing{}, false
 }
 
-// stalled says that a learner has stopped getting nearer. While its etcd runs
-// it gets ten times the patience: a large database over a slow link shows no
-// applied index until all of it has arrived.
+// stalled says that a learner has stopped getting nearer: it applies no more
+// entries, and no more bytes of the leader's database arrive on its disk, however
+// long that takes altogether. While a database that has arrived is being loaded
+// nothing of it shows: then it gets ten times the patience.
 func (s standing) stalled(o Observation) bool {
 	patience := o.Settings.LearnerPatience
-	if r, ok := o.reportOf(s.Member); ok && r.Etcd.Running {
+	if r, ok := o.reportOf(s.Member); ok && r.Etcd.Running && r.Care.Catching.Whole {
 		patience *= 10
 	}
 	since := s.probe.ProgressAt
