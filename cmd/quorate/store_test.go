@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/clustertest/moto"
 )
@@ -32,8 +34,8 @@ func TestStoreDown(t *testing.T) {
 	}
 	c.wipe()
 	store, away := filepath.Join(r.dir, "store"), filepath.Join(r.dir, "store-away")
-	must(t, os.Rename(store, away))
-	must(t, os.WriteFile(store, nil, 0o600)) // no directory can be made in its place
+	must(t, os.WriteFile(away, nil, 0o600)) // in whose place no directory can be made
+	exchange(t, store, away)
 	for _, h := range []*host{a, b, c} {
 		h.start()
 	}
@@ -52,10 +54,16 @@ func TestStoreDown(t *testing.T) {
 	if !strings.Contains(c.metrics(), "quorate_store_errors_total") || strings.Contains(c.metrics(), "quorate_store_errors_total 0\n") {
 		t.Error("no store error is counted")
 	}
-	must(t, os.Remove(store))
-	must(t, os.Rename(away, store))
+	exchange(t, away, store)
 	r.voters(60*time.Second, names...)
 	r.onlyEpochOne()
+}
+
+// exchange gives two paths each other's file or directory in one step: an agent
+// that looked in between would find nothing there, and may make it.
+func exchange(t testing.TB, a, b string) {
+	t.Helper()
+	must(t, unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE))
 }
 
 // serving waits until these hosts' etcds serve, whatever their agents can prove.

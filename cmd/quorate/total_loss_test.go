@@ -169,8 +169,7 @@ func TestTotalLossOtherMachines(t *testing.T) {
 		h.holds(30*time.Second, "the backups are unreadable", 10)
 		r.inEpoch(1, h.name)
 	}
-	must(t, os.Remove(backups))
-	must(t, os.Rename(away, backups))
+	exchange(t, away, backups)
 	r.voters(90*time.Second, "d", "e", "f")
 	if charter := r.inEpoch(2, "d", "e", "f"); charter.Seed.Backup != saved.Key {
 		t.Errorf("seed %+v", charter.Seed)
