@@ -65,7 +65,7 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 		if err != nil {
 			return err
 		}
-		return c.watch(ctx, out, r.ID)
+		return c.watch(ctx, out, r)
 	case c.Cancel:
 		q.Cancel = true
 		a, err := c.send(ctx, q)
@@ -99,7 +99,7 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 		return err
 	}
 	fmt.Fprintf(out, "ordered as roll %d; the agents carry it out, whatever becomes of this command\n", a.Roll.Number)
-	return c.watch(ctx, out, a.Roll.ID)
+	return c.watch(ctx, out, a.Roll)
 }
 
 func count(flags ...bool) (n int) {

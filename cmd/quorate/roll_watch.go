@@ -38,7 +38,7 @@ func (c *rollFlags) newest(ctx context.Context) (cluster.Roll, error) {
 
 // watch prints what changes until the roll ends. Who is interrupted ends the
 // watching alone.
-func (c *rollFlags) watch(ctx context.Context, out io.Writer, id string) error {
+func (c *rollFlags) watch(ctx context.Context, out io.Writer, ordered cluster.Roll) error {
 	began := time.Now()
 	said := map[string]string{}
 	say := func(key, line string) {
@@ -55,9 +55,10 @@ func (c *rollFlags) watch(ctx context.Context, out io.Writer, id string) error {
 			return nil
 		case err != nil:
 			say("", err.Error())
-		case r.ID == id && !r.Open():
+		case r.Number < ordered.Number: // the agents that were asked have not heard of it
+		case r.ID == ordered.ID && !r.Open():
 			return ended(out, r, time.Since(began))
-		case r.ID != id && r.Number > 0:
+		case r.ID != ordered.ID:
 			return fmt.Errorf("another roll has begun: %d, ordered by %s", r.Number, r.By)
 		case !r.Hop.Zero():
 			say("hop", fmt.Sprintf("the hop to etcd %s is open", r.Hop))
