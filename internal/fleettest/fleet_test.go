@@ -52,7 +52,7 @@ func newFleet(t testing.TB, cidr string) *fleet {
 	f.proxy.OnTerminated(f.onTerminated)
 	ctx, quit := context.WithCancel(context.Background())
 	f.quit = quit
-	f.work.Go(func() { f.every(ctx, 100*time.Millisecond, f.reconcile) })
+	f.work.Go(func() { f.every(ctx, 250*time.Millisecond, f.reconcile) })
 	f.work.Go(func() { f.every(ctx, 150*time.Millisecond, f.watch) })
 	t.Cleanup(f.end)
 	return f
