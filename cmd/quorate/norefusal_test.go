@@ -14,22 +14,42 @@ func TestNoRequestFails(t *testing.T) {
 	for _, rate := range []int{200, 2000} {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
 			r := rolling(t)
-			f := startTraffic(t, rate, rate/10, r.clientURLs()...)
+			f := startTraffic(t, rate, rate/10, nil, r.clientURLs()...)
 			for range again(t, 2, 20) {
 				r.rollByHand()
 			}
-			f.end(r.client("a", "b", "c"))
-			f.report(rate)
-			if f.failures() > 0 {
-				t.Errorf("%d requests failed: %v", f.failures(), f.failed)
-			}
-			for _, b := range f.broken {
-				t.Error(b)
-			}
-			if got := f.linearizable(); got != porcupine.Ok {
-				t.Errorf("linearizable: %s", got)
-			}
+			f.mustHaveServed(rate)
 		})
+	}
+}
+
+// TestNoRequestFailsUnderTLS: where etcd serves gRPC below an HTTP server, it
+// stops in another way.
+func TestNoRequestFailsUnderTLS(t *testing.T) {
+	ca := newAuthority(t)
+	p := newPlain(t, plainWay{moves: true, holds: true, ca: ca})
+	f := startTraffic(t, 200, 20, ca.client("client"), p.endpoints()...)
+	for range again(t, 2, 20) {
+		if took := p.roll(); took > 20*time.Second {
+			t.Errorf("a roll took %s: watches have held the members up", took)
+		}
+	}
+	f.mustHaveServed(200)
+}
+
+// mustHaveServed ends the load and checks all that the clients were answered.
+func (f *traffic) mustHaveServed(rate int) {
+	f.t.Helper()
+	f.end()
+	f.report(rate)
+	if f.failures() > 0 {
+		f.t.Errorf("%d requests failed: %v", f.failures(), f.failed)
+	}
+	for _, b := range f.broken {
+		f.t.Error(b)
+	}
+	if got := f.linearizable(); got != porcupine.Ok {
+		f.t.Errorf("linearizable: %s", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"sync"
@@ -20,11 +21,12 @@ import (
 // long as fewer than most are under way: a machine that is too slow for the rate
 // gets less.
 type traffic struct {
-	t     testing.TB
-	began time.Time
-	stop  context.CancelFunc
-	work  sync.WaitGroup
-	next  atomic.Int64 // the last value put
+	t      testing.TB
+	began  time.Time
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+	client *clientv3.Client
+	next   atomic.Int64 // the last value put
 
 	skipped atomic.Int64 // not sent, for too many others were under way
 
@@ -59,17 +61,18 @@ const (
 func key(n int64) string { return fmt.Sprintf("traffic/%04d", n%trafficKeys) }
 
 // startTraffic starts it on these endpoints, and returns when all of it flows.
-func startTraffic(t testing.TB, rate, most int, endpoints ...string) *traffic {
+func startTraffic(t testing.TB, rate, most int, secure *tls.Config, endpoints ...string) *traffic {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &traffic{t: t, began: time.Now(), stop: cancel, failed: map[string]int{}}
 	t.Cleanup(func() { cancel(); f.work.Wait() })
 	connect := func() *clientv3.Client {
-		c, err := clientv3.New(clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop()})
+		c, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: secure, Logger: zap.NewNop()})
 		must(t, err)
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
 	c := connect()
+	f.client = c
 	if _, err := c.Delete(ctx, "traffic/", clientv3.WithPrefix()); err != nil {
 		t.Fatal(err)
 	}
@@ -185,9 +188,9 @@ func (f *traffic) complain(format string, args ...any) {
 
 // end stops the load, waits for what is under way, and for the watches to have
 // seen all of it.
-func (f *traffic) end(c *clientv3.Client) {
+func (f *traffic) end() {
 	f.t.Helper()
-	last, err := c.Put(context.Background(), "traffic/last", "")
+	last, err := f.client.Put(context.Background(), "traffic/last", "")
 	must(f.t, err)
 	for i := range f.seen {
 		for until := time.Now().Add(20 * time.Second); f.seen[i].Load() < last.Header.Revision; {
