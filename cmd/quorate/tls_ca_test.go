@@ -217,7 +217,7 @@ func TestNewCA(t *testing.T) {
 	if pids.together != "" {
 		t.Errorf("%s were down at once", pids.together)
 	}
-	if handed := strings.Count(a.log()+b.log()+c.log(), "decision=\"renew: the leader hands over"); handed != 2 {
+	if handed := strings.Count(a.log()+b.log()+c.log(), "decision=\"turn: the leader hands over"); handed != 2 {
 		t.Errorf("the lead was handed over %d times, want once for each change of the CA", handed)
 	}
 	for _, h := range []*host{a, b, c} {

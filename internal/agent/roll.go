@@ -104,7 +104,7 @@ func (a *Agent) observeRoll(o *plan.Observation) {
 		}
 	}
 	o.Process.Rolled = a.roll.done
-	stale := plan.RollStale(o.Ledger.Roll, a.roll.done, o.Etcd.Value())
+	stale := plan.RollStale(*o)
 	if stale.Why == "" || a.proc == nil || a.foreign {
 		a.roll.stale = cluster.Stale{}
 		return

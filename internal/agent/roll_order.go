@@ -47,7 +47,7 @@ func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAn
 	case len(answer.Problems) > 0:
 		return answer, fmt.Errorf("%w: %s", control.ErrRefused, strings.Join(answer.Problems, "; "))
 	}
-	order := cluster.Roll{Number: roll.Value().Number + 1, ID: nonce(), Nonce: nonce(), Kind: answer.Kind, To: answer.To, State: cluster.RollOpen,
+	order := cluster.Roll{Number: roll.Value().Number + 1, ID: nonce(), Nonce: nonce(), Epoch: s.observation.Ledger.Charter.Value().Epoch, Kind: answer.Kind, To: answer.To, State: cluster.RollOpen,
 		Backup: s.observation.Ledger.Backup.Value().Key, Reason: q.Reason, By: who(q.By), At: time.Now()}
 	answer.Roll, err = a.order(ctx, order)
 	return answer, err
@@ -64,13 +64,9 @@ func who(by string) string {
 func (a *Agent) planRoll(o plan.Observation, q control.RollRequest) (control.RollAnswer, error) {
 	facts := plan.UpgradeFacts(o)
 	answer := control.RollAnswer{Kind: q.Kind, To: q.To, Backups: a.parts.Store != nil, Members: plan.RollOrder(o)}
-	newest := cluster.Version{}
 	for _, f := range facts {
 		if !f.Runs.Zero() && (answer.From.Zero() || f.Runs.Less(answer.From)) {
 			answer.From = f.Runs
-		}
-		if newest.Less(f.Runs) {
-			newest = f.Runs
 		}
 	}
 	switch q.Kind {
@@ -88,7 +84,7 @@ func (a *Agent) planRoll(o plan.Observation, q control.RollRequest) (control.Rol
 		answer.Problems = []string{"there is no etcd that every member's --etcd offers"}
 		return answer, nil
 	}
-	if to := answer.To; to.Less(newest) && !to.SameMinor(newest) {
+	if plan.GoesDown(facts, answer.To) {
 		answer.Kind = cluster.RollDowngrade
 	}
 	answer.Hops, answer.Problems = plan.UpgradePath(facts, answer.To)

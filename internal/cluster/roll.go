@@ -40,6 +40,7 @@ type Roll struct {
 	Number uint64    `json:"number"`
 	ID     string    `json:"id"`    // stays over the entries of one roll
 	Nonce  string    `json:"nonce"` // tells our own write from another's
+	Epoch  Epoch     `json:"epoch"` // of the cluster that it was ordered for: it ends with it
 	Kind   RollKind  `json:"kind"`
 	Hop    Version   `json:"hop,omitzero"` // what etcd is to run once it has restarted; zero: what it ran
 	To     Version   `json:"to,omitzero"`  // where it ends: hops are one minor each

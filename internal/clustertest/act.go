@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (w *World) act(m *machine, step plan.Step) error {
 		if m.etcd != nil && m.etcd.foreign {
 			w.fail("%s stops an etcd that is not its own", m.name)
 		}
-		if m.agent.decision.Verb == "renew" {
+		if m.agent.decision.Verb == "turn" {
 			w.onRenew(m)
 		}
 		w.kill(m)
@@ -67,6 +68,9 @@ func (w *World) act(m *machine, step plan.Step) error {
 	}
 	if w.actMachine(m, step) {
 		return nil
+	}
+	if done, err := w.actRoll(m, step); done {
+		return err
 	}
 	return w.actMembership(m, step)
 }
@@ -185,6 +189,11 @@ func (w *World) actStart(m *machine, s plan.StartEtcd) error {
 	if s.Spends != "" && !slices.Contains(m.disk.spent, s.Spends) {
 		m.disk.spent = append(m.disk.spent, s.Spends)
 	}
+	v, why := w.choose(m, s)
+	if v.Zero() {
+		return errors.New(why)
+	}
+	w.noteStart(m, s, v)
 	switch s.State {
 	case "resume":
 		if m.disk.data == nil {
@@ -209,28 +218,40 @@ func (w *World) actStart(m *machine, s plan.StartEtcd) error {
 			return err
 		}
 		m.disk.data = d
-		w.run(m, d)
-		m.etcd.boots = w.now + w.between(0, time.Second)
+		w.runFirst(m, d, v)
 		return nil
 	case "existing":
-		return w.startJoiner(m, s)
+		return w.startJoiner(m, s, v)
 	default:
 		w.fail("%s starts etcd in state %q", m.name, s.State)
 	}
-	w.run(m, m.disk.data)
+	w.run(m, m.disk.data, v)
 	return nil
 }
 
-func (w *World) run(m *machine, d *data) {
+// runFirst is a first start, which writes its log in its own time.
+func (w *World) runFirst(m *machine, d *data, v cluster.Version) {
+	w.run(m, d, v)
+	if m.etcd != nil {
+		m.etcd.boots = w.now + w.between(0, time.Second)
+	}
+}
+
+func (w *World) run(m *machine, d *data, v cluster.Version) {
+	if !w.fits(m, d, v) || v == m.bad {
+		w.etcdEnds(m)
+		return
+	}
 	if err := w.onStart(m, d); err != nil {
 		return
 	}
-	m.etcd = &proc{m: m, d: d, ca: m.ca, heard: w.now, started: w.now, patient: electionTimeout + w.between(0, 2*time.Second)}
+	d.ran = v
+	m.etcd = &proc{m: m, d: d, version: v, ca: m.ca, heard: w.now, started: w.now, patient: electionTimeout + w.between(0, 2*time.Second)}
 }
 
 // startJoiner is etcd's `existing` start: it asks a running member for the list
 // and finds itself in it by its peer URL, or exits.
-func (w *World) startJoiner(m *machine, s plan.StartEtcd) error {
+func (w *World) startJoiner(m *machine, s plan.StartEtcd, v cluster.Version) error {
 	if m.disk.data != nil || s.Spends == "" {
 		w.fail("%s joins over data", m.name)
 	}
@@ -259,8 +280,10 @@ func (w *World) startJoiner(m *machine, s plan.StartEtcd) error {
 		// etcd finds itself by its peer URL: an entry that was removed and made
 		// anew meanwhile is another member than the one that the agent meant.
 		m.disk.data = d
-		w.run(m, d)
-		m.etcd.boots = w.now + w.between(0, time.Second)
+		w.runFirst(m, d, v)
+		if m.etcd == nil {
+			m.disk.data = nil // it ended before it wrote anything
+		}
 		return nil
 	}
 	w.etcdEnds(m) // it ran, and exited with an error
@@ -299,6 +322,7 @@ func (w *World) actBackup(m *machine, by string) error {
 		b.Backup = cluster.Backup{Key: fmt.Sprintf("backup-%d", w.serial()), Cluster: w.settings.Cluster, Epoch: d.stamp.Epoch,
 			Revision: d.bump + int64(len(b.writes)), Index: uint64(d.applied), Term: d.term, ClusterID: d.cluster, At: w.clockOf(other), By: by}
 		w.store.backups = append(w.store.backups, b)
+		other.disk.stored = other.disk.stored.Farther(b.Stored())
 		return nil
 	})
 }

@@ -35,6 +35,8 @@ func (w *World) becomesWell() {
 		case why == "" && w.truth.acks > acks:
 			w.logf("all is well")
 			return
+		case w.now-spoken > patience/3 && w.cancelStuck():
+			spoken = w.now
 		case w.now-spoken > patience/3 && w.needsOperator():
 			w.operate()
 			spoken = w.now
@@ -98,6 +100,9 @@ func (w *World) notWell() string {
 		if m.etcd != nil && !m.etcd.foreign && m.etcd.ca != m.ca {
 			return "etcd of " + m.name + " trusts an old CA"
 		}
+	}
+	if r, open := w.openRoll(leader); open {
+		return fmt.Sprintf("roll %d is open", r.Number)
 	}
 	if w.settings.HasStore && w.store.ready[w.truth.epoch].Epoch == 0 {
 		return "no ready mark"

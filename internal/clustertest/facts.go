@@ -42,7 +42,7 @@ func (w *World) readLedger(m *machine, healthy bool) {
 	})
 	e := l.Charter.Value().Epoch
 	if e == 0 || e != before {
-		*l = plan.Ledger{Charter: l.Charter}
+		*l = plan.Ledger{Charter: l.Charter, Roll: l.Roll}
 	}
 	if e == 0 {
 		l.Backup = read(w, m, l.Backup, false, func() (cluster.Backup, bool) { b, ok := s.newestBackup(true); return b.Backup, ok })
@@ -61,6 +61,15 @@ func (w *World) readLedger(m *machine, healthy bool) {
 		}
 		return s.locks[n-1], true
 	})
+	if !l.Roll.Known() || w.chance(0.1) { // news comes from others
+		l.Roll = read(w, m, l.Roll, l.Roll.Known(), func() (cluster.Roll, bool) {
+			n := len(s.rolls)
+			if n == 0 {
+				return cluster.Roll{}, false
+			}
+			return s.rolls[n-1], true
+		})
+	}
 	l.Verdict = read(w, m, l.Verdict, healthy, func() (cluster.Verdict, bool) { v, ok := s.verdicts[e]; return v, ok })
 	l.Backup = read(w, m, l.Backup, healthy, func() (cluster.Backup, bool) { b, ok := s.newestBackup(!healthy); return b.Backup, ok })
 }
@@ -75,7 +84,7 @@ func (w *World) readConsent(m *machine, o plan.Observation) {
 	if o.Members.Known() && d.charter != nil {
 		d.members, d.epochOf = o.Members.Value(), d.charter.Epoch
 	}
-	l := plan.Ledger{Charter: fact(d.charter), Grant: fact(d.grant), Lock: cluster.Absent[cluster.Lock](), Backup: cluster.Absent[cluster.Backup](),
+	l := plan.Ledger{Charter: fact(d.charter), Grant: fact(d.grant), Lock: cluster.Absent[cluster.Lock](), Roll: fact(d.roll), Backup: cluster.Absent[cluster.Backup](),
 		Checkpoint: cluster.Absent[cluster.Checkpoint](), Verdict: cluster.Absent[cluster.Verdict](),
 		Mark: cluster.Absent[cluster.StartedMark](), Ready: cluster.Absent[cluster.ReadyMark]()}
 	c := l.Charter.Value()
@@ -100,6 +109,9 @@ func hearConsent(d *disk, r cluster.Report) {
 	}
 	if r.Verdict != nil && (d.verdict == nil || r.Verdict.At.After(d.verdict.At)) {
 		d.verdict = r.Verdict
+	}
+	if r.Roll != nil && (d.roll == nil || r.Roll.Number > d.roll.Number || r.Roll.Number == d.roll.Number && r.Roll.Nonce > d.roll.Nonce) {
+		d.roll = r.Roll
 	}
 	if d.charter == nil || !r.Keeper || r.Charter == nil || r.Charter.Epoch != d.charter.Epoch {
 		return

@@ -35,6 +35,7 @@ var allFaults = []fault{
 	{"resize", 2, (*World).resize},
 	{"pause", 1, (*World).pause},
 	{"new CA", 3, (*World).newCA},
+	{"roll", 6, (*World).orderRoll},
 	{"leave", 1, func(w *World) { w.onOne((*World).leave) }},
 	{"kill all", 1, (*World).killAll},
 	{"lose all", 1, (*World).loseAll},

@@ -21,6 +21,7 @@ type store struct {
 	// checkpoints are overwritten: the last writer wins, even one that slept.
 	checkpoints map[cluster.Epoch]cluster.Checkpoint
 	locks       []cluster.Lock
+	rolls       []cluster.Roll
 	verdicts    map[cluster.Epoch]cluster.Verdict
 	backups     []backup
 }

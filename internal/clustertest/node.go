@@ -38,6 +38,8 @@ type agent struct {
 	seedFails      int
 	staleSince     time.Time
 	staleOf        int
+	rollStale      cluster.Stale
+	seen           plan.Observation // of the round under way
 	local          []cluster.Member // the list in its own data
 	localOf        int              // which data
 	seedEpoch      cluster.Epoch
@@ -59,6 +61,7 @@ func (w *World) startAgent(m *machine) {
 	m.agent = &agent{since: zeroTime.Add(w.now + m.clock), clock: m.clock, next: w.now + w.between(0, time.Second), heard: map[int]heard{},
 		invitations: map[cluster.MemberID]string{}, probes: map[cluster.MemberID]plan.Probe{}, settings: w.settings,
 		viewAt: -time.Hour, ledgerAt: -time.Hour}
+	w.recallRolled(m)
 }
 
 // agentRound lets m's agent do one thing: the next step of its decision, or a
@@ -95,6 +98,7 @@ func (w *World) agentRound(m *machine) {
 	w.rounds++
 	a.observed = w.now
 	o := w.observe(m)
+	a.seen = o
 	d := plan.Decide(o)
 	w.reasons[d.Verb+": "+d.Reason]++
 	if d.Verb != a.decision.Verb || d.Reason != a.decision.Reason || d.Detail != a.decision.Detail {
@@ -122,7 +126,7 @@ var errTooLate = errors.New("the observation is too old to act on")
 
 func changesMembers(s plan.Step) bool {
 	switch s.(type) {
-	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.StopEtcd:
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.TakeTurn, plan.StopEtcd, plan.EnableDowngrade:
 		return true
 	}
 	return false
@@ -158,6 +162,11 @@ func (w *World) observe(m *machine) plan.Observation {
 	}
 	o.Ledger = a.ledger
 	o.Ledger.BackupTried = a.backupTried
+	for _, r := range o.Reports {
+		m.disk.stored = m.disk.stored.Farther(r.Stored)
+	}
+	o.Stored = m.disk.stored
+	w.observeRoll(m, &o)
 	w.observeMachines(m, &o)
 	return o
 }
@@ -212,6 +221,12 @@ func (w *World) etcdState(p *proc) cluster.EtcdState {
 		Index: uint64(p.d.commit), Applied: uint64(p.d.applied)}
 	if w.healthy(p) {
 		e.Healthy, e.Leader = true, p.leader
+	}
+	e.Version = p.version.String()
+	v := w.versionsOf(p.d.cluster)
+	e.ClusterVersion, e.DowngradeTo = v.agreed, v.downTo
+	if p.version.Minor > 5 {
+		e.Storage = v.agreed
 	}
 	m, listed := cluster.ByID(p.d.conf.members, p.id())
 	e.Learner = !listed || m.Learner
@@ -302,6 +317,9 @@ func (w *World) hear(m *machine, o *plan.Observation) {
 			r := *b.report
 			r.Age = w.now - b.observed
 			a.heard[other.idx] = heard{r, w.now}
+			if w.settings.HasStore {
+				a.ledger.Roll = hearRoll(a.ledger.Roll, r)
+			}
 		}
 		h, ok := a.heard[other.idx]
 		if ok && w.now-h.at <= reportAge {
@@ -324,7 +342,7 @@ func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
 		At: o.Now, Launched: m.launched, Disk: o.Disk, Etcd: o.Etcd.Value(), Lost: c.Lost, SeedFailed: c.SeedFailed,
 		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved, Local: o.Local,
 		Stale: o.Process.Stale, Restarting: slices.Contains(m.agent.decision.Steps, plan.Step(plan.StopEtcd{}))}
-	r.Etcd.Running, r.Etcd.Foreign = o.Process.Running, o.Process.Foreign
+	r.Etcd.Running, r.Etcd.Foreign, r.Stored = o.Process.Running, o.Process.Foreign, o.Stored
 	if o.Ledger.Charter.Known() {
 		v := o.Ledger.Charter.Value()
 		r.Charter = &v
@@ -346,6 +364,11 @@ func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
 		x := v.Value()
 		r.Verdict = &x
 	}
+	if v := o.Ledger.Roll; v.Known() {
+		x := v.Value()
+		r.Roll = &x
+	}
+	r.Rolled, r.RollFailed, r.Offers = o.Process.Rolled.Number, o.Process.Rolled.Failed, o.Process.Offers
 	return r
 }
 

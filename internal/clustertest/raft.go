@@ -79,7 +79,8 @@ type data struct {
 	commit  int
 	applied int
 	conf    conf
-	serial  int // tells this directory from every other one of the run
+	ran     cluster.Version // last on it
+	serial  int             // tells this directory from every other one of the run
 }
 
 func (d *data) lastTerm() uint64 {
@@ -130,6 +131,7 @@ type proc struct {
 	since   map[cluster.MemberID]time.Duration // connected since
 	lonely  time.Duration                      // a leader without a quorum since
 	ca      int                                // that it read when it started
+	version cluster.Version
 }
 
 func (p *proc) id() cluster.MemberID { return p.d.member }
@@ -244,6 +246,7 @@ func (w *World) lead(p *proc) {
 		}
 	}
 	w.advance(p)
+	w.agree(p)
 }
 
 // replicate sends up to n entries to q, which stores them before it answers.

@@ -100,7 +100,7 @@ func newWorld(seed uint64, trace io.Writer) *World {
 // build is the world of a profile at its beginning: empty machines.
 func build(rng *rand.Rand, trace io.Writer, drawn profile) *World {
 	w := &World{rng: rng, trace: trace, profile: drawn, store: newStore(), truth: newTruth(),
-		reasons: map[string]int{}, verdict: map[string]bool{}, lag: 0.2 * rng.Float64()}
+		agreements: map[cluster.ClusterID]*versions{}, offers: releases[:1+rng.IntN(2)], reasons: map[string]int{}, verdict: map[string]bool{}, lag: 0.2 * rng.Float64()}
 	for l := range layers {
 		w.cut[l] = map[[2]int]bool{}
 	}
@@ -137,7 +137,7 @@ func (w *World) foundByHand() {
 		d.stamp = nil
 		w.knowCluster(d)
 		m.disk.data = d
-		w.run(m, d)
+		w.run(m, d, w.offers[0])
 		m.etcd.foreign = true
 	}
 }
@@ -180,7 +180,7 @@ func (w *World) heal() {
 	w.healNetwork()
 	w.store.down, w.source.down, w.source.lag = false, false, 0
 	for _, m := range slices.Clone(w.live) {
-		m.storeCut, m.seesLess, m.ca = false, false, w.ca
+		m.storeCut, m.seesLess, m.ca, m.bad = false, false, w.ca, cluster.Version{}
 		if m.state == cluster.Terminating {
 			w.terminate(m)
 		} else if m.off {
@@ -200,6 +200,9 @@ func (w *World) heal() {
 	w.recordSource()
 	if n := len(w.store.locks); n > 0 {
 		w.store.locks = append(w.store.locks, cluster.Lock{Number: uint64(n + 1), Holder: "operator", Released: true})
+	}
+	if w.chance(0.3) {
+		w.orderRoll() // and nothing is in its way any more
 	}
 	w.settings.Size = min(w.settings.Size, len(w.live))
 	stay := 0

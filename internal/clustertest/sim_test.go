@@ -119,9 +119,9 @@ func covered(t *testing.T, reasons map[string]int) {
 		"keep: a backup is due",
 		"keep: housekeeping is paused",
 		"keep: all is well",
-		"renew: etcd restarts for its new CA",
-		"renew: the leader hands over, to restart for its new CA",
-		"renew: etcd must restart for its new CA, and waits: another voter's turn comes first",
+		"turn: etcd restarts in its turn",
+		"turn: the leader hands over, before its turn",
+		"turn: etcd must restart, and waits: another voter's turn comes first",
 		"operator: recover",
 	} {
 		if reasons[want] == 0 {

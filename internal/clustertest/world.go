@@ -63,6 +63,9 @@ type World struct {
 	verdict   map[string]bool // names that an operator has called lost
 	procBuf   []*proc
 	ca        int // the newest
+
+	offers     []cluster.Version // what every machine could run
+	agreements map[cluster.ClusterID]*versions
 }
 
 // machine is one machine's whole life; a replacement is another one.
@@ -90,6 +93,7 @@ type machine struct {
 	held      bool // its end waits for quorate's word
 	announced bool
 	ca        int              // of its files
+	bad       cluster.Version  // does not come up here
 	renewing  cluster.MemberID // its etcd was stopped for its CA, and is not healthy again
 }
 
@@ -106,6 +110,9 @@ type disk struct {
 	ready   *cluster.ReadyMark
 	epochOf cluster.Epoch // of members
 	verdict *cluster.Verdict
+	roll    *cluster.Roll // without a store
+	rolled  plan.Rolled
+	stored  cluster.Stored // the farthest that it knows of in the store
 }
 
 type staged struct {

@@ -16,6 +16,9 @@ var rollRules = []func(Observation, house) (Decision, bool){tendMoved, tendLearn
 // ended. The restarts are each node's own (takeTurn).
 func tendRoll(o Observation, h house) (Decision, bool) {
 	r := o.Ledger.Roll.Value()
+	if o.outlived(r) {
+		return do("roll", "the roll's cluster is over", []any{"of epoch ", r.Epoch}, o.end(cluster.RollFailed, "the cluster has been recovered as another epoch")), true
+	}
 	if name, why, failed := o.failedAt(r); failed {
 		return do("roll", "a member did not come up as the roll wants it", []any{name, ": ", why}, o.end(cluster.RollFailed, why)), true
 	}
@@ -78,7 +81,7 @@ func (o Observation) rollerOf(m cluster.Member) (cluster.Report, bool) {
 // it wants.
 func HasRolled(r cluster.Roll, x cluster.Report) bool {
 	if !r.Hop.Zero() {
-		return versionOf(x.Etcd) == r.Hop
+		return reached(r, versionOf(x.Etcd))
 	}
 	return x.Rolled >= r.Number
 }
@@ -102,13 +105,17 @@ const backupAgain = 30 * time.Second
 // openHop opens the next hop, after a backup.
 func openHop(o Observation, h house) (Decision, bool) {
 	r := o.Ledger.Roll.Value()
-	hops, problems := UpgradePath(o.versionFacts(h), r.To)
+	facts := o.versionFacts(h)
+	hops, problems := UpgradePath(facts, r.To)
 	newest := o.Ledger.Backup.Value().Key
 	switch {
 	case len(problems) > 0:
 		return do("roll", "the next hop is not safe yet", []any{problems[0]}), true
 	case len(hops) == 0:
 		return do("roll", "every member has restarted", []any{"all run ", r.To}, o.end(cluster.RollDone, "")), true
+	case GoesDown(facts, r.To) != (r.Kind == cluster.RollDowngrade):
+		const why = "the members run other versions than when it was ordered"
+		return do("roll", "the roll's way is not what was ordered", []any{why}, o.end(cluster.RollFailed, why)), true
 	case !o.Settings.HasStore:
 	case o.Ledger.Backup.Unknown():
 		return do("roll", "the next hop waits for its backup", []any{"which there are is not known"}), true
@@ -167,6 +174,11 @@ func RollOrder(o Observation) []string {
 		names = append(names, leader)
 	}
 	return names
+}
+
+// GoesDown says that some member runs a newer minor than to.
+func GoesDown(members []VersionFacts, to cluster.Version) bool {
+	return slices.ContainsFunc(members, func(m VersionFacts) bool { return minor(to).Less(minor(m.Runs)) })
 }
 
 // UpgradeFacts are what UpgradePath asks of each member, as the keeper sees them.

@@ -24,19 +24,29 @@ type Rolled struct {
 
 // RollStale is why our etcd must restart for the newest roll, without since
 // when. An etcd that runs what the roll wants has been rolled, however it came to.
-func RollStale(roll cluster.Fact[cluster.Roll], rolled Rolled, e cluster.EtcdState) cluster.Stale {
-	r := roll.Value()
+func RollStale(o Observation) cluster.Stale {
+	r, rolled, runs := o.Ledger.Roll.Value(), o.Process.Rolled, versionOf(o.Etcd.Value())
 	switch {
-	case !r.Open() || Preparing(r):
+	case !r.Open() || Preparing(r) || o.outlived(r):
 		return cluster.Stale{}
 	case r.Hop.Zero() && rolled.Number >= r.Number:
 		return cluster.Stale{}
-	case !r.Hop.Zero() && (versionOf(e).Zero() || versionOf(e) == r.Hop):
+	case !r.Hop.Zero() && (runs.Zero() || reached(r, runs)):
 		return cluster.Stale{}
 	case rolled.Failed != nil && rolled.Failed.Number == r.Number:
 		return cluster.Stale{} // the keeper ends it
 	}
 	return cluster.Stale{Why: fmt.Sprint("roll ", r.Number), Roll: r.Number}
+}
+
+// outlived says that the roll was ordered for a cluster that is over: what its
+// members ran, and what was backed up, is no more.
+func (o Observation) outlived(r cluster.Roll) bool { return r.Epoch < o.epoch() }
+
+// reached says that an etcd of version v runs what the roll's hop wants. An
+// upgrade takes nobody down a minor: who is beyond it has come by another way.
+func reached(r cluster.Roll, v cluster.Version) bool {
+	return v == r.Hop || r.Kind == cluster.RollUpgrade && minor(r.Hop).Less(minor(v))
 }
 
 // Preparing says that the roll has not begun its first hop.
@@ -90,7 +100,7 @@ func rollBack(o Observation, d Decision) Decision {
 // joinsFor is the entry for which an etcd counts that is started for the first
 // time: a restart later would change nothing.
 func (o Observation) joinsFor() uint64 {
-	if r := o.Ledger.Roll.Value(); r.Open() && r.Kind == cluster.RollRestart {
+	if r := o.Ledger.Roll.Value(); r.Open() && r.Kind == cluster.RollRestart && !o.outlived(r) {
 		return r.Number
 	}
 	return 0
@@ -105,7 +115,7 @@ func (o Observation) startsFor() (cluster.Version, uint64) {
 	switch {
 	case p.Failed != nil && p.Failed.Number == p.Number && p.Runs != p.Before:
 		return p.Before, 0
-	case !r.Open() || Preparing(r):
+	case !r.Open() || Preparing(r) || o.outlived(r):
 		return cluster.Version{}, 0
 	case p.Turn == r.Number:
 		return r.Hop, r.Number
