@@ -113,6 +113,13 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 	case plan.CompareHashes:
 		a.startComparing(ctx, o)
 		return nil
+	case plan.Compact:
+		a.startCompacting(ctx, s)
+		return nil
+	case plan.Defragment:
+		return a.startDefragmenting(ctx, o, s)
+	case plan.DefragmentData: // a copy beside the database, removed before the next
+		return a.defragmentData()
 	case plan.HoldMachine: // a hook that runs on; of these four another keeper asks again
 		a.askCloud(ctx, o, s, s.Name, func(ctx context.Context, p cluster.Peer) error { return a.parts.Cloud.Hold(ctx, p) })
 		return nil

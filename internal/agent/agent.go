@@ -104,6 +104,7 @@ type Agent struct {
 	names     names
 	machines  machineState
 	care      careState
+	space     spaceState
 	versions  versions
 	v2        v2Look // has a lock of its own
 	leaving   bool

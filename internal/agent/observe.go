@@ -67,6 +67,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	a.observeMachines(&o)
 	a.observeCare(&o)
 	a.observeRoll(&o)
+	a.observeSpace(&o)
 	return o
 }
 

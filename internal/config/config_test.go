@@ -98,7 +98,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Membership: Membership{
 			Cluster: "quorate", Peers: "a=127.0.0.11,b=127.0.0.12,c=[::1]", Size: 3, Join: "replace",
-			FoundingWait: 30 * time.Second, DeadAfter: 5 * time.Minute, HashCheck: time.Hour, LearnerWait: time.Minute, AutoRecover: true,
+			FoundingWait: 30 * time.Second, DeadAfter: 5 * time.Minute, HashCheck: time.Hour, LearnerWait: time.Minute, CompactKeep: time.Hour, DefragBelow: 0.5, AutoRecover: true,
 		},
 		Process: Process{Etcd: "built-in", EtcdDataDir: "/var/lib/quorate/etcd"},
 		Backups: Backups{BackupInterval: time.Hour, BackupDelta: true, BackupKeep: 10, BackupKeepHourly: 24, BackupKeepDaily: 7, BackupKeepWeekly: 4, BackupVerify: 6 * time.Hour},

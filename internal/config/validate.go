@@ -112,6 +112,12 @@ func (c Config) checkMembership(p *problems) {
 	if c.LearnerWait <= 0 {
 		p.say("learner-patience", "%s: want a time above zero", c.LearnerWait)
 	}
+	if c.CompactKeep < 0 {
+		p.say("compaction-keep", "%s: want no negative time", c.CompactKeep)
+	}
+	if c.DefragBelow < 0 || c.DefragBelow >= 1 {
+		p.say("defragment-below", "%v: want a part from 0 to 1, less than 1", c.DefragBelow)
+	}
 	if c.HashCheck < 0 {
 		p.say("hash-check-interval", "%s: want no negative time", c.HashCheck)
 	}

@@ -40,6 +40,8 @@ func TestValidate(t *testing.T) {
 		"--founding-wait=-1s":          "founding-wait: ",
 		"--dead-after=0":               "dead-after: ",
 		"--hash-check-interval=-1s":    "hash-check-interval: ",
+		"--compaction-keep=-1s":        "compaction-keep: ",
+		"--defragment-below=1":         "defragment-below: ",
 		"--learner-patience=0":         "learner-patience: ",
 		"--backup-interval=-1s":        "backup-interval: ",
 		"--backup-keep=0":              "backup-keep: ",

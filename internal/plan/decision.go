@@ -145,6 +145,17 @@ type (
 	// DisarmAlarm takes an alarm of etcd's back.
 	DisarmAlarm struct{ Alarm cluster.Alarm }
 
+	// Compact forgets what was overwritten or deleted up to a revision, in the background.
+	Compact struct{ Revision int64 }
+	// Defragment has a member's running etcd write its database anew, in the
+	// background; until it is done that member serves nobody.
+	Defragment struct {
+		ID   cluster.MemberID
+		Name string
+	}
+	// DefragmentData writes the database of our stopped etcd anew.
+	DefragmentData struct{}
+
 	// HoldMachine keeps the lifecycle hook that the peer waits for from running
 	// out. The steps for machines ask the cloud in the background: they always
 	// succeed at once, for no failure of a cloud may end a round.
@@ -210,6 +221,9 @@ func (s CompareHashes) String() string { return "CompareHashes{}" }
 func (s DisarmAlarm) String() string {
 	return fmt.Sprintf("DisarmAlarm{%s of %s}", s.Alarm.Kind, s.Alarm.Member)
 }
+func (s Compact) String() string        { return fmt.Sprintf("Compact{%d}", s.Revision) }
+func (s Defragment) String() string     { return fmt.Sprintf("Defragment{%s}", s.Name) }
+func (s DefragmentData) String() string { return "DefragmentData{}" }
 func (s HoldMachine) String() string    { return fmt.Sprintf("HoldMachine{%s}", s.Name) }
 func (s ReleaseMachine) String() string { return fmt.Sprintf("ReleaseMachine{%s}", s.Name) }
 func (s CondemnMachine) String() string { return fmt.Sprintf("CondemnMachine{%s}", s.Name) }
@@ -241,6 +255,9 @@ func (s TransferLeadership) Irreversible() bool { return false }
 func (s TakeBackup) Irreversible() bool         { return false }
 func (s CompareHashes) Irreversible() bool      { return false }
 func (s DisarmAlarm) Irreversible() bool        { return false }
+func (s Compact) Irreversible() bool            { return false } // it is policy, each time
+func (s Defragment) Irreversible() bool         { return false }
+func (s DefragmentData) Irreversible() bool     { return false }
 func (s HoldMachine) Irreversible() bool        { return false }
 func (s ReleaseMachine) Irreversible() bool     { return false } // its group has decided it
 func (s CondemnMachine) Irreversible() bool     { return true }

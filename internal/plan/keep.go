@@ -56,7 +56,7 @@ func keep(o Observation) Decision {
 }
 
 // allRules are the keeper's while no roll is open, the most urgent first.
-var allRules = []func(Observation, house) (Decision, bool){corrupt, endDowngrade, tendMoved, tendLearner, handOver, unburden, removeLost, shrink, admit, condemn, compare, backUp}
+var allRules = []func(Observation, house) (Decision, bool){corrupt, relieve, endDowngrade, tendMoved, tendLearner, handOver, unburden, removeLost, shrink, admit, condemn, compaction, compare, backUp}
 
 // declare writes what the ledger must know of a cluster that lives.
 func declare(o Observation, h house) (Decision, bool) {

@@ -83,7 +83,14 @@ func takeTurn(o Observation, d Decision) Decision {
 // the stop and the start.
 func (o Observation) turn() []Step {
 	if n := o.Process.Stale.Roll; n > 0 {
-		return []Step{TakeTurn{n}, StopEtcd{}}
+		steps := []Step{TakeTurn{n}, StopEtcd{}}
+		if o.Ledger.Roll.Value().Kind == cluster.RollDefragment {
+			steps = append(steps, DefragmentData{})
+		}
+		return steps
+	}
+	if o.Process.Stale.Why == StaleDefrag {
+		return []Step{StopEtcd{}, DefragmentData{}}
 	}
 	return []Step{StopEtcd{}}
 }

@@ -1,0 +1,142 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/quorate/quorate/internal/durable"
+)
+
+const (
+	defragTmp  = "db.defragmented" // beside the database
+	defragTx   = 8 << 20           // bytes in one transaction of the copy
+	defragRoom = 64 << 20          // bytes that must stay free on the disk
+)
+
+// Defragmented is what a database was and is now, in bytes of its file.
+type Defragmented struct {
+	Before, After int64
+	Took          time.Duration
+}
+
+// DefragmentData writes the database of a stopped etcd anew, without the holes
+// that deleted data has left, beside the old one, makes that durable, and gives
+// it the old one's name. Until that rename the old file is whole and in its
+// place; a crash leaves at most a copy, which the next call removes. It refuses
+// where the disk has no room for both. progress, called each second from another
+// goroutine, hears how many bytes are written of how many at most.
+func DefragmentData(etcdDir string, progress func(done, most int64)) (Defragmented, error) {
+	began := time.Now()
+	path := dbFile(etcdDir)
+	tmp := filepath.Join(filepath.Dir(path), defragTmp)
+	d, err := defragment(path, tmp, progress)
+	if err != nil {
+		return d, errors.Join(fmt.Errorf("defragmenting %s: %w", path, err), removeIfThere(tmp))
+	}
+	d.Took = time.Since(began)
+	return d, nil
+}
+
+func defragment(path, tmp string, progress func(done, most int64)) (d Defragmented, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return d, err
+	}
+	d.Before = info.Size()
+	if err := removeIfThere(tmp); err != nil {
+		return d, err
+	}
+	if err := roomFor(d.Before, filepath.Dir(path)); err != nil {
+		return d, err
+	}
+	stop := watchSize(tmp, d.Before, progress)
+	err = compactFile(path, tmp)
+	stop()
+	if err != nil {
+		return d, err
+	}
+	if info, err = os.Stat(tmp); err != nil {
+		return d, err
+	}
+	d.After = info.Size()
+	return d, durable.Rename(tmp, path)
+}
+
+// compactFile copies all that the database holds. A damaged one is an error.
+func compactFile(path, tmp string) error {
+	return inDatabase(path, func(tx *bolt.Tx) (err error) {
+		to, err := bolt.Open(tmp, 0o600, &bolt.Options{NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, Timeout: time.Second, PageSize: tx.DB().Info().PageSize})
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if err == nil {
+				err = to.Sync()
+			}
+			err = errors.Join(err, to.Close())
+		}()
+		return bolt.Compact(to, tx.DB(), defragTx)
+	})
+}
+
+// roomFor says why the disk cannot hold another n bytes.
+func roomFor(n int64, dir string) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return fmt.Errorf("asking how much room %s has: %w", dir, err)
+	}
+	if free := int64(s.Bavail) * int64(s.Bsize); free < n+defragRoom {
+		return fmt.Errorf("the disk has %d bytes free, and the copy may need %d", free, n+defragRoom)
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// watchSize tells how far the copy is, until the returned function is called.
+func watchSize(path string, most int64, progress func(done, most int64)) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				if info, err := os.Stat(path); err == nil {
+					progress(info.Size(), most)
+				}
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+// Defragment has the endpoint's running etcd write its database anew; it serves
+// nobody until it is done.
+func (c *Client) Defragment(ctx context.Context) error {
+	return c.change(ctx, "defragmenting "+c.endpoint, func(etcd *clientv3.Client) error {
+		// The client's own Defragment would dial a connection for each call.
+		api := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
+		_, err := api.Defragment(ctx, &etcdserverpb.DefragmentRequest{})
+		return err
+	})
+}
