@@ -251,11 +251,12 @@ func rollBackRows() map[string]row {
 	}
 	of := func(change func(*Rolled)) opt { return func(o *Observation) { change(&o.Process.Rolled) } }
 	const start = "start: the data is usable: StartEtcd{resume}"
+	const again = "start: the data is usable: StartEtcd{resume 3.7.3}"
 	const gaveUp = "roll: etcd has not come up as the roll wants it "
 	return map[string]row{
 		"it ends and ends":             {beginning(crashedLimit, crashed(2)), gaveUp + "(it ended 2 times; 3.6.14 ran before): GiveUpRoll{4}"},
-		"not for long enough":          {beginning(crashedLimit-1, crashed(2)), start},
-		"once":                         {beginning(crashedLimit, crashed(1)), start},
+		"not for long enough":          {beginning(crashedLimit-1, crashed(2)), again},
+		"once":                         {beginning(crashedLimit, crashed(1)), again},
 		"it runs and is not well":      {beginning(upLimit, runs), gaveUp + "(it was not healthy within 2m0s; 3.6.14 ran before): GiveUpRoll{4}, StopEtcd{}"},
 		"a restart, likewise":          {beginning(upLimit, runs, of(func(r *Rolled) { r.Before = r.Runs })), gaveUp + "(it was not healthy within 2m0s; 3.7.3 ran before): GiveUpRoll{4}"},
 		"it may yet be well":           {beginning(upLimit-1, runs), "wait: etcd is starting or has no leader"},

@@ -106,9 +106,9 @@ func (o Observation) joinsFor() uint64 {
 	return 0
 }
 
-// startsFor is how a start of etcd on data that is here counts for a roll: in
-// its turn as the version that the roll wants; back as what ran before, if it
-// did not come up; else as ever, which is all that a
+// startsFor is how a start of etcd on data that is here counts for a roll: in its
+// turn as the version that the roll wants, again and again until that is up or
+// given up; back as what ran before, if it was; else as ever, which is all that a
 // mere restart asks for.
 func (o Observation) startsFor() (cluster.Version, uint64) {
 	r, p := o.Ledger.Roll.Value(), o.Process.Rolled
@@ -117,7 +117,7 @@ func (o Observation) startsFor() (cluster.Version, uint64) {
 		return p.Before, 0
 	case !r.Open() || Preparing(r) || o.outlived(r):
 		return cluster.Version{}, 0
-	case p.Turn == r.Number:
+	case p.Turn == r.Number, p.Number == r.Number && !p.Up && p.Failed == nil:
 		return r.Hop, r.Number
 	}
 	return cluster.Version{}, o.joinsFor()
