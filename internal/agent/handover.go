@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -52,8 +53,8 @@ func (a *Agent) handOver(ctx context.Context, o plan.Observation, to cluster.Mem
 	return err
 }
 
-// holdVoters has every voter's gate shut, ours too, and says whether all are. The
-// others open by themselves.
+// holdVoters has every voter's gate shut, ours too, and says whether all are: none
+// proposes anything then. The others open by themselves.
 func (a *Agent) holdVoters(ctx context.Context, o plan.Observation) (all bool, release func()) {
 	for try := 1; ; try++ {
 		cannot, late, release := a.holdOnce(ctx, o)
@@ -75,14 +76,17 @@ func (a *Agent) holdOnce(ctx context.Context, o plan.Observation) (cannot, late 
 		defer mu.Unlock()
 		switch {
 		case err == nil:
-		case errors.Is(err, gate.ErrNone) || errors.Is(err, control.ErrRefused):
-			cannot++
+		case errors.Is(err, gate.ErrNone) || errors.Is(err, control.ErrRefused) || errors.Is(err, syscall.ECONNREFUSED):
+			cannot++ // nor a moment later
 		default:
 			late++
 			a.log.Warn("a voter does not hold its requests in time", "error", err)
 		}
 	}
 	release = func() {}
+	if !o.Members.Known() {
+		return 1, 0, release // we may not know of a voter
+	}
 	var asked sync.WaitGroup
 	for _, m := range cluster.Voters(o.Members.Value()) {
 		if m.ID == lead {
