@@ -124,12 +124,12 @@ type table struct {
 func specification() []table {
 	var out []table
 	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
-		recoverFromABackupRows(), storedRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), turnRows(),
-		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows(), corruptRows(), slowRows()} {
+		recoverFromABackupRows(), storedRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), turnRows(), rollRows(), rollTurnRows(), rollBackRows(),
+		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows(), corruptRows(), slowRows(), spaceRows()} {
 		out = append(out, table{rows, askDecide})
 	}
 	out = append(out, recordTables()...)
-	out = append(out, table{doomRows(), askDoom}, table{goersRows(), askGone})
+	out = append(out, table{doomRows(), askDoom}, table{goersRows(), askGone}, table{defragRows(), askDefrag}, table{rollStaleRows(), askStale})
 	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps}, table{stakesRows(), askStakes}, table{outrunRows(), askOutrun},
 		table{guardClaimRows(), askClaim}, table{guardExplainRows(), askExplain}, table{guardShutdownRows(), askShutdown})
 }
