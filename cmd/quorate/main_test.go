@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,11 +32,14 @@ func nextNetwork() string {
 	return loopback.Rig(int(rigs.Add(1)), third)
 }
 
+// held keeps the network that this process has taken; the rigs' agents inherit it.
+var held []*os.File
+
 // takeNetwork has this process's hosts meet no other's.
-func takeNetwork() (release io.Closer, err error) {
-	n, release, err := loopback.Take("rigs", 156)
-	network = fmt.Sprintf("127.0.%d", 100+n)
-	return release, err
+func takeNetwork() error {
+	n, file, err := loopback.Take("rigs", 156)
+	network, held = fmt.Sprintf("127.0.%d", 100+n), []*os.File{file}
+	return err
 }
 
 // waitsMostly runs more tests at a time than there are processors, unless whoever
@@ -59,11 +61,9 @@ func TestMain(m *testing.M) {
 	}
 	if n := os.Getenv("QUORATE_TEST_NETWORK"); n != "" {
 		network = n
-	} else if release, err := takeNetwork(); err != nil {
+	} else if err := takeNetwork(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
-	} else {
-		defer release.Close()
 	}
 	dir, err := os.MkdirTemp("", "quorate-test")
 	if err != nil {

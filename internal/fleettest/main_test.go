@@ -18,16 +18,20 @@ var program string
 // second region's is the next one. No other process has them.
 var networks [2]string
 
+// held keeps them: the agents inherit it.
+var held []*os.File
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	for i := range networks {
-		n, release, err := loopback.Take("fleet", 128)
+		n, file, err := loopback.Take("fleet", 128)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer release.Close()
+		defer file.Close()
+		held = append(held, file)
 		networks[i] = fmt.Sprintf("127.%d.%d.0/24", loopback.Fleets, 2*n)
 	}
 	dir, err := os.MkdirTemp("", "quorate-fleet")

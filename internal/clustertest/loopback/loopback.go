@@ -12,7 +12,6 @@ package loopback
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -22,8 +21,10 @@ import (
 const Fleets = 31
 
 // Take is a number below limit that no other process on this machine has taken
-// of that kind, until it is closed or this process ends, however it does.
-func Take(kind string, limit int) (n int, release io.Closer, err error) {
+// of that kind, until the file is closed or this process ends, however it does.
+// Whoever is given the file to inherit keeps the number too: what outlives a test
+// that was killed, at its addresses, is in nobody's way.
+func Take(kind string, limit int) (n int, held *os.File, err error) {
 	for n := range limit {
 		f, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("quorate-%s-network-%d.lock", kind, n)), os.O_CREATE|os.O_RDWR, 0o600)
 		if os.IsPermission(err) {

@@ -1,6 +1,8 @@
 package loopback
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -25,7 +27,7 @@ func TestRig(t *testing.T) {
 // TestTake: what is taken nobody else gets, until it is given back.
 func TestTake(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	first, release, err := Take("test", 2)
+	first, held, err := Take("test", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,17 @@ func TestTake(t *testing.T) {
 	if n, _, err := Take("test", 2); err == nil || !strings.Contains(err.Error(), "all 2 of the test are taken") {
 		t.Errorf("%d, %v", n, err)
 	}
-	release.Close()
+	heir := exec.Command("sleep", "60")
+	heir.ExtraFiles = []*os.File{held}
+	if err := heir.Start(); err != nil {
+		t.Fatal(err)
+	}
+	held.Close()
+	if n, _, err := Take("test", 2); err == nil {
+		t.Errorf("%d, while somebody holds it", n)
+	}
+	_ = heir.Process.Kill()
+	_ = heir.Wait()
 	if n, again, err := Take("test", 2); err != nil || n != first {
 		t.Errorf("%d, %v; want %d", n, err, first)
 	} else {
