@@ -15,8 +15,12 @@ func TestNoRequestFails(t *testing.T) {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
 			r := rolling(t)
 			f := startTraffic(t, rate, rate/10, nil, r.clientURLs()...)
-			for range again(t, 2, 20) {
-				r.rollByHand()
+			for i := range again(t, 2, 20) {
+				if i%2 == 0 {
+					r.rollByHand()
+				} else if out, code := r.nodes["a"].roll("roll").end(); code != 0 {
+					t.Fatalf("quorate roll: exit code %d:\n%s", code, out)
+				}
 			}
 			f.mustHaveServed(rate)
 		})
