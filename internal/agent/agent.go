@@ -98,6 +98,7 @@ type Agent struct {
 	backups  backupState
 	copying  lagging // has a lock of its own
 	proofs   proofs  // likewise
+	memory   memory  // likewise
 	pulse    pulse   // likewise
 
 	logPruned logPruned // has a lock of its own
@@ -190,6 +191,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 	a.proofs.register(a.metrics)
 	a.metrics.pulse(a.pulse.seconds)
 	a.proofs.recall(a.path(provenFile))
+	a.memory.recall(a)
 	if parts.Copy != nil {
 		a.metrics.copyLag(a.copying.seconds)
 	}

@@ -134,6 +134,7 @@ func (a *Agent) backupHere(ctx context.Context) (cluster.Backup, error) {
 }
 
 func (a *Agent) noteBackup(b cluster.Backup) {
+	a.memory.hold(b.Stored())
 	a.mu.Lock()
 	a.backups.newest = &b
 	known := slices.ContainsFunc(a.backups.catalog, func(c cluster.Backup) bool { return c.Key == b.Key })

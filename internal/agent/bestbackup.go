@@ -21,7 +21,11 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 		if !b.facts().Backup.Unknown() {
 			return nil
 		}
+		before := b.a.memory.farthest()
 		all, problems, err := backup.List(ctx, b.a.vault())
+		if err == nil {
+			err = b.a.compareStore(ctx, before, all)
+		}
 		for _, p := range problems {
 			b.a.log.Warn("a backup makes no sense", "key", p.Key, "error", p.Err)
 		}

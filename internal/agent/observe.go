@@ -64,6 +64,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Ledger = a.book.facts()
 	o.Process.SeedFails = a.seedFails.of(o.Ledger.Charter.Value().Epoch) // of this very charter: what Claim says of it stays said
 	o.Ledger.BackupTried, o.Ledger.FullWanted = a.backups.tried, a.fullWanted(o.Reports)
+	o.Stored = a.remember(o)
 	a.observeMachines(&o)
 	a.observeCare(&o)
 	a.observeRoll(&o)

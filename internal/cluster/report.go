@@ -75,6 +75,8 @@ type Report struct {
 	Verdict  *Verdict `json:"verdict,omitempty"`   // the operator's word that it knows
 
 	Backup *Backup    `json:"backup,omitempty"` // the newest good backup it knows
+	Stored Stored     `json:"stored,omitzero"`  // the farthest that it knows was in the store once
+	Lacks  string     `json:"lacks,omitempty"`  // what the store lacks of that, as the keeper has found; "": nothing
 	Log    *LogReport `json:"log,omitempty"`    // nil: it does not ship the raft log
 	Proven string     `json:"proven,omitempty"` // key of the backup that this node has last restored and found good
 

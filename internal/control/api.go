@@ -26,6 +26,8 @@ type Status struct {
 	Roll      *cluster.Roll   `json:"roll,omitempty"`
 	Backup    *cluster.Backup `json:"backup,omitempty"`
 	BackupAge time.Duration   `json:"backup_age,omitempty"` // nanoseconds
+	// Lacks is what the store once held and lacks now, in the keeper's words.
+	Lacks string `json:"lacks,omitempty"`
 	// Log is how far the raft log is stored, if it is shipped: what came after
 	// Backup, up to there, is not lost with the disks.
 	Log   *cluster.LogEnd `json:"log,omitempty"`

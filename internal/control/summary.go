@@ -50,6 +50,7 @@ func Summarize(name string, size int, reports []cluster.Report, members []cluste
 			}
 		}
 	}
+	s.Lacks = leader.Lacks
 	s.Tolerance = cluster.Tolerance(s.Voters, s.Healthy)
 	s.State, s.Reason = judge(s, found)
 	return s
@@ -170,6 +171,9 @@ func judge(s Status, led bool) (State, string) {
 		return Degraded, fmt.Sprintf("%d of %d voters are healthy", s.Healthy, s.Voters)
 	case s.Size > 0 && s.Voters < s.Size:
 		return Degraded, fmt.Sprintf("%d voters of %d wanted", s.Voters, s.Size)
+	}
+	if s.Lacks != "" {
+		return Degraded, s.Lacks
 	}
 	for _, n := range s.Nodes {
 		if len(n.Alarms) > 0 {

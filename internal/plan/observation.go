@@ -18,7 +18,9 @@ type Observation struct {
 	Staged  cluster.Epoch `json:"staged,omitempty"` // a complete seed for this epoch lies beside the data directory
 	Process Process       `json:"process"`
 
-	Ledger Ledger                     `json:"ledger"`
+	Ledger Ledger `json:"ledger"`
+	// Stored is the farthest that this disk remembers to have been in the store.
+	Stored cluster.Stored             `json:"stored,omitzero"`
 	View   cluster.Fact[cluster.View] `json:"view"` // unknown: the source did not answer, or not credibly
 	// Reports are the other agents' newest, none older than a few seconds. An
 	// agent that is not here is silent: it may be alive.

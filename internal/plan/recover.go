@@ -200,6 +200,8 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		return cluster.Seed{}, refuse("the backup that was to seed this epoch is gone: the data that was set aside for it may be newer than any other: use `quorate recover`", c.Seed.Over), false
 	case b.Known() && b.Value().Key == c.Seed.Backup && !v.Known() && seedFailed(o):
 		return cluster.Seed{}, refuse("the newest backup has been tried and cannot be restored: use `quorate recover`", b.Value().Key), false
+	case !v.Known() && missed(o, b.Value(), cluster.Disk{}):
+		return cluster.Seed{}, refuse("the store once held more than it does now: use `quorate recover`", b.Value().Key), false
 	case b.Known():
 		return cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Value().Key, SHA256: b.Value().SHA256, Log: b.Value().Log, Bump: revisionBump}, Decision{}, true
 	case o.Ledger.Ready.Absent() && c.Seed.Kind == cluster.SeedEmpty && o.Settings.HasStore:

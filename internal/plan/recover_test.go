@@ -94,6 +94,11 @@ func recoverFromABackupRows() map[string]row {
 		"a stray of an older epoch, no backup":       {fresh(charter(2, "a", "b", "c"), ready, noBackup, orEmpty, holds("e", 1, 5, 9)), "refuse: an empty cluster would pass over data on a disk that answers: name it to `quorate recover --empty --give-up` (e)"},
 		"so, counted as lost":                        {fresh(charter(2, "a", "b", "c"), ready, noBackup, givesUp(), givesLost("e"), holds("e", 1, 5, 9)), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{3 empty d+f}"},
 		"data elsewhere, counted as lost, no backup": {fresh(noBackup, givesUp(), givesLost("e"), says("e", func(r *cluster.Report) { r.Disk.State = cluster.DiskElsewhere })), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+f}"},
+		"the store once held more":                   {fresh(reaching("k1", 5, 9), onceHeld(1, 5, 10, true)), "refuse: the store once held more than it does now: use `quorate recover` (k1)"},
+		"so, says another":                           {fresh(reaching("k1", 5, 9), saysHeld("e", 1, 5, 10)), "refuse: the store once held more than it does now: use `quorate recover` (k1)"},
+		"so, and there is none at all":               {fresh(noBackup, notReady, checkpoint(), onceHeld(1, 5, 10, true)), "refuse: the store once held more than it does now: use `quorate recover`"},
+		"so, and an operator has spoken":             {fresh(reaching("k1", 5, 9), onceHeld(1, 5, 10, true), lost("a")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
+		"the store holds what it once held":          {fresh(reaching("k1", 5, 10), onceHeld(1, 5, 10, false)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"data set aside, and a backup":               {fresh(orEmpty, keptAside("e", "epoch-1-x")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"all gone, a backup, an operator":            {fresh(orEmpty), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"all gone, the backups unread":               {fresh(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "wait: every disk is lost, and the backups are unreadable"}, // trap 4

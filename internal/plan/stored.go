@@ -62,6 +62,30 @@ func reach(b cluster.Backup) (term, index uint64, logged bool) {
 	return b.Term, b.Index, false
 }
 
+// missed says that more was once stored than the store gives back now, best, and than
+// the log of a disk has: some node that answers remembers it. An old copy of the
+// store may be in its place; if the ledger is of an epoch before, it surely is.
+func missed(o Observation, best cluster.Backup, d cluster.Disk) bool {
+	far := o.Stored
+	for _, r := range o.answers() {
+		far = far.Farther(r.Stored)
+	}
+	now := best.Stored()
+	switch {
+	case far.Epoch < o.epoch():
+		return false
+	case far.Epoch > o.epoch():
+		return true
+	case now.Farther(far) == now:
+		return false
+	}
+	was := cluster.Backup{Epoch: far.Epoch, Index: far.Index, Term: far.Term}
+	if far.Logged {
+		was = cluster.Backup{Epoch: far.Epoch, Log: cluster.LogEnd{Index: far.Index, Term: far.Term}}
+	}
+	return compareStored(was, d) == storedMore
+}
+
 // MayOutrun says that a backup may hold what the log of this disk lacks: then it is
 // worth reading and hashing.
 func MayOutrun(b cluster.Backup, d cluster.Disk) bool {
@@ -84,6 +108,8 @@ func longerHistory(o Observation) (seed cluster.Seed, reason string, d Decision,
 	switch {
 	case o.Ledger.Backup.Unknown() && o.Settings.HasStore && !v.Value().Empty:
 		return cluster.Seed{}, "", wait("a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"), false
+	case !v.Known() && missed(o, b, o.Disk):
+		return cluster.Seed{}, "", refuse("the store once held more than it does now, and than this survivor's log: use `quorate recover`", positions(o)), false
 	case holds == storedMore, holds == storedOther && v.Value().Backup == b.Key:
 		return backup, "a majority is proven lost, and a backup is newer than any survivor's log", Decision{}, true
 	case holds == storedOther && !v.Known():

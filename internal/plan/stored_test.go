@@ -25,6 +25,16 @@ func logged(term, index uint64) opt {
 	}
 }
 
+// onceHeld is what this disk remembers to have been in the store.
+func onceHeld(e cluster.Epoch, term, index uint64, logged bool) opt {
+	return func(o *Observation) { o.Stored = cluster.Stored{Epoch: e, Term: term, Index: index, Logged: logged} }
+}
+
+// saysHeld is what another one remembers.
+func saysHeld(name string, e cluster.Epoch, term, index uint64) opt {
+	return says(name, func(r *cluster.Report) { r.Stored = cluster.Stored{Epoch: e, Term: term, Index: index, Logged: true} })
+}
+
 func noBackup(o *Observation) { o.Ledger.Backup = cluster.Absent[cluster.Backup]() }
 
 // insists is an operator who names a backup.
@@ -43,6 +53,7 @@ func storedRows() map[string]row {
 	survivor := "recover: a majority is proven lost, and this survivor's log is the newest (term 5 index 100; in the store "
 	fromStore := "recover: a majority is proven lost, and a backup is newer than any survivor's log (term 5 index 100; in the store "
 	doubt := "refuse: a majority is proven lost, and which is newer is not known, this survivor's log or a backup: use `quorate recover` (term 5 index 100; in the store "
+	rolled := "refuse: the store once held more than it does now, and than this survivor's log: use `quorate recover` (term 5 index 100; in the store "
 	over := and(charter(2, "a"), seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1", Over: "a"}), checkpoint(), func(o *Observation) { o.Ledger.Ready = cluster.Absent[cluster.ReadyMark]() })
 	return map[string]row{
 		"the log holds all of it":                       {left(reaching("k1", 5, 100)), survivor + "k1, term 5 index 100): WriteCharter{2 survivor a}"},
@@ -62,14 +73,25 @@ func storedRows() map[string]row {
 		"it does not go as far, and is of a later term": {left(reaching("k1", 4, 50), logged(6, 99)), fromStore + "k1, term 6 index 99): WriteCharter{2 backup a}"},
 		"it is of before the snapshot":                  {left(reaching("k1", 5, 101), logged(5, 60)), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
 		"it is of the epoch before":                     {left(charter(2, "a", "b", "c"), data(2), reaching("k1", 9, 999), func(o *Observation) { b := o.Ledger.Backup.Value(); b.Epoch = 1; o.Ledger.Backup = cluster.Known(b) }), survivor + "nothing of this epoch): WriteCharter{3 survivor a}"},
-		"no backup":                                     {left(noBackup), survivor + "nothing of this epoch): WriteCharter{2 survivor a}"},
-		"the backups are unread":                        {left(unknownBackup), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
-		"they are unread, an operator has spoken":       {left(unknownBackup, lost("b", "c")), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
-		"they are unread, an operator does without":     {left(unknownBackup, orEmpty), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
-		"without a store there are none":                {left(unknownBackup, noStore, lost("b", "c")), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
-		"a quorum may come back: no backup counts":      {leftover(reaching("k1", 9, 999)), "wait: a quorum of the last members may come back (waiting for b c)"},
-		"another's log is newer: it decides":            {leftover(checkpoint(voters("a", "b", "c", "d", "e")...), peers("a", "b"), holds("b", 1, 5, 101), reaching("k1", 9, 999)), "wait: the survivor with the newest log founds the next epoch (b)"},
-		"an etcd that is not ours to stop":              {left(reaching("k1", 5, 101), foreign), "refuse: this disk should seed the next epoch, but an etcd that quorate did not start runs on it"},
+		"the store once held more":                      {left(reaching("k1", 5, 100), onceHeld(1, 5, 101, true)), rolled + "k1, term 5 index 100)"},
+		"so, of a log in a later term":                  {left(reaching("k1", 5, 50), onceHeld(1, 6, 99, true)), rolled + "k1, term 5 index 50)"},
+		"so, of a snapshot in a later term":             {left(reaching("k1", 5, 50), onceHeld(1, 6, 99, false)), survivor + "k1, term 5 index 50): WriteCharter{2 survivor a}"},
+		"so, says another":                              {left(reaching("k1", 5, 100), saysHeld("x", 1, 5, 101)), rolled + "k1, term 5 index 100)"},
+		"so, and there is no backup at all":             {left(noBackup, onceHeld(1, 5, 101, true)), rolled + "nothing of this epoch)"},
+		"so, and an operator has spoken":                {left(reaching("k1", 5, 100), onceHeld(1, 5, 101, true), lost("b", "c")), survivor + "k1, term 5 index 100): WriteCharter{2 survivor a}"},
+		"it held as much as the log has":                {left(reaching("k1", 5, 50), onceHeld(1, 5, 100, true)), survivor + "k1, term 5 index 50): WriteCharter{2 survivor a}"},
+		"it still holds it":                             {left(reaching("k1", 5, 50), logged(5, 101), onceHeld(1, 5, 101, true)), fromStore + "k1, term 5 index 101): WriteCharter{2 backup a}"},
+		"it holds more, and once still more":            {left(reaching("k1", 5, 50), logged(5, 101), onceHeld(1, 5, 102, true)), rolled + "k1, term 5 index 101)"},
+		"it held more of the epoch before":              {left(reaching("k1", 5, 100), onceHeld(0, 9, 999, true)), survivor + "k1, term 5 index 100): WriteCharter{2 survivor a}"},
+		"it held another epoch's: the ledger is old":    {left(reaching("k1", 5, 101), onceHeld(2, 1, 1, true)), rolled + "k1, term 5 index 101)"},
+		"no backup":              {left(noBackup), survivor + "nothing of this epoch): WriteCharter{2 survivor a}"},
+		"the backups are unread": {left(unknownBackup), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
+		"they are unread, an operator has spoken":   {left(unknownBackup, lost("b", "c")), "wait: a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"},
+		"they are unread, an operator does without": {left(unknownBackup, orEmpty), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
+		"without a store there are none":            {left(unknownBackup, noStore, lost("b", "c")), survivor + "nobody knows what): WriteCharter{2 survivor a}"},
+		"a quorum may come back: no backup counts":  {leftover(reaching("k1", 9, 999)), "wait: a quorum of the last members may come back (waiting for b c)"},
+		"another's log is newer: it decides":        {leftover(checkpoint(voters("a", "b", "c", "d", "e")...), peers("a", "b"), holds("b", 1, 5, 101), reaching("k1", 9, 999)), "wait: the survivor with the newest log founds the next epoch (b)"},
+		"an etcd that is not ours to stop":          {left(reaching("k1", 5, 101), foreign), "refuse: this disk should seed the next epoch, but an etcd that quorate did not start runs on it"},
 
 		// Afterwards: the founder sets its own data aside and restores.
 		"it stops":                     {left(reaching("k1", 5, 101), over, checkpoint()), "fence: a newer epoch is in force (our data is of epoch 1, the charter of 2): StopEtcd{}"},
