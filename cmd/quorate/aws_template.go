@@ -62,6 +62,7 @@ type awsIAMPolicyCmd struct {
 	Queue     string   `placeholder:"NAME" default:"QUEUE" help:"Queue of hints."`
 	ZoneID    string   `name:"hosted-zone-id" placeholder:"ID" default:"ZONE" help:"Hosted zone of --dns."`
 	TLS       string   `name:"tls" placeholder:"/PATH" default:"/PATH" help:"Path of the certificate authority's parameters."`
+	Keys      string   `name:"backup-keys" placeholder:"/PATH" default:"/PATH" help:"Path of the parameters with the keys of backups."`
 	Download  []string `placeholder:"BUCKET/KEY" default:"BUCKET/KEY" help:"What machines download from S3."`
 	KMSKey    []string `name:"kms-key" placeholder:"ARN" default:"KEY" help:"KMS keys."`
 }
@@ -76,7 +77,7 @@ func (c awsIAMPolicyCmd) Run(to streams) error {
 		features = append(features, f)
 	}
 	at := stack.Scope{Partition: c.Partition, Regions: c.Region, Account: c.Account, Stack: c.Stack, Group: c.Group, Bucket: c.Bucket, Prefix: strings.Trim(c.Prefix, "/"),
-		Queues: c.queues(), Zone: c.ZoneID, TLSPath: c.TLS, Downloads: c.Download, Keys: c.KMSKey}
+		Queues: c.queues(), Zone: c.ZoneID, TLSPath: c.TLS, KeysPath: c.Keys, Downloads: c.Download, Keys: c.KMSKey}
 	doc := stack.Policy(at, features...)
 	if c.Explain {
 		return explainPolicy(to.out, doc)

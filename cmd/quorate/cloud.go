@@ -48,6 +48,9 @@ func figures(a *agent.Agent, quota int64) (cloudwatch.Figures, bool) {
 	if s.Backup != nil {
 		f.BackupAge, f.Keys = &s.BackupAge, &s.Backup.Keys
 	}
+	if age, ships := a.Unshipped(); ships {
+		f.Unshipped = &age
+	}
 	if r.Etcd.DBSize > 0 && quota > 0 {
 		percent := 100 * float64(r.Etcd.DBSize) / float64(quota)
 		f.DBSizePercent = &percent

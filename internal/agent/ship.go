@@ -105,6 +105,15 @@ func shipEpoch(o plan.Observation) cluster.Epoch {
 	return c.Value().Epoch
 }
 
+// Unshipped is the metric quorate_backup_unshipped_seconds; false where the raft log
+// is not shipped.
+func (a *Agent) Unshipped() (time.Duration, bool) {
+	if a.shipping == nil {
+		return 0, false
+	}
+	return a.shipping.Unshipped(time.Now()), true
+}
+
 // logReport is what the others are to know of our shipping.
 func (a *Agent) logReport() *cluster.LogReport {
 	if a.shipping == nil {

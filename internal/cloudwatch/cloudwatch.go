@@ -21,6 +21,7 @@ import (
 // as missing data, and a made-up number it could not tell from a good one.
 type Figures struct {
 	BackupAge        *time.Duration // of the newest good backup
+	Unshipped        *time.Duration // age of the oldest committed entry that the store lacks
 	Keys             *int64         // at that backup
 	FailureTolerance int            // voters that may fail with a quorum left
 	DBSizePercent    *float64       // of etcd's quota
@@ -112,6 +113,9 @@ func (w *Writer) data(f Figures, now time.Time) []types.MetricDatum {
 	add("UnhealthyMembers", types.StandardUnitCount, float64(f.UnhealthyMembers))
 	if f.BackupAge != nil {
 		add("BackupAge", types.StandardUnitSeconds, f.BackupAge.Seconds())
+	}
+	if f.Unshipped != nil {
+		add("UnshippedSeconds", types.StandardUnitSeconds, f.Unshipped.Seconds())
 	}
 	if f.Keys != nil {
 		add("Keys", types.StandardUnitCount, float64(*f.Keys))

@@ -91,15 +91,15 @@ func running(t *testing.T) (*awsproxy.Proxy, *keeper, *logbook) {
 
 func TestFigures(t *testing.T) {
 	p, k, _ := running(t)
-	age, keys, percent := 90*time.Second, int64(7), 12.5
-	k.set(Figures{BackupAge: &age, Keys: &keys, FailureTolerance: 1, DBSizePercent: &percent, UnhealthyMembers: 2}, true)
+	age, unshipped, keys, percent := 90*time.Second, 3*time.Second, int64(7), 12.5
+	k.set(Figures{BackupAge: &age, Unshipped: &unshipped, Keys: &keys, FailureTolerance: 1, DBSizePercent: &percent, UnhealthyMembers: 2}, true)
 	eventually(t, "figures", func() bool { return p.Count("PutMetricData") > 1 })
 	cfg, err := machine.Load(t.Context(), "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	api := cloudwatch.NewFromConfig(cfg)
-	for name, want := range map[string]float64{"BackupAge": 90, "Keys": 7, "FailureTolerance": 1, "DBSizePercent": 12.5, "UnhealthyMembers": 2} {
+	for name, want := range map[string]float64{"BackupAge": 90, "UnshippedSeconds": 3, "Keys": 7, "FailureTolerance": 1, "DBSizePercent": 12.5, "UnhealthyMembers": 2} {
 		out, err := api.GetMetricStatistics(t.Context(), &cloudwatch.GetMetricStatisticsInput{Namespace: aws.String("quorate"), MetricName: &name,
 			Dimensions: []types.Dimension{{Name: aws.String("Cluster"), Value: aws.String("c1")}}, Period: aws.Int32(3600), Statistics: []types.Statistic{types.StatisticMaximum},
 			StartTime: aws.Time(time.Now().Add(-time.Hour)), EndTime: aws.Time(time.Now().Add(time.Hour))})

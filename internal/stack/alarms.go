@@ -6,6 +6,7 @@ import "time"
 // Cluster.
 const (
 	MetricBackupAge        = "BackupAge"        // seconds since the newest full snapshot
+	MetricUnshipped        = "UnshippedSeconds" // age of the oldest committed entry that the store lacks
 	MetricKeys             = "Keys"             // number of keys
 	MetricFailureTolerance = "FailureTolerance" // members that may fail with a quorum left
 	MetricDBSizePercent    = "DBSizePercent"    // database size, of etcd's quota
@@ -28,8 +29,11 @@ func (b *builder) alarms() {
 	// members says so, and another about backups.
 	b.alarm("UnhealthyAlarm", MetricUnhealthyMembers, "a member is unhealthy, or no keeper says otherwise", "GreaterThanThreshold", 0, 5, "breaching")
 	if b.BackupInterval > 0 {
-		b.alarm("BackupAlarm", MetricBackupAge, "the newest backup is older than three intervals, or nobody knows", "GreaterThanThreshold",
+		b.alarm("BackupAlarm", MetricBackupAge, "the newest full snapshot is older than three intervals, or nobody knows", "GreaterThanThreshold",
 			int(3*b.BackupInterval/time.Second), 5, "breaching")
+	}
+	if b.BackupInterval > 0 {
+		b.alarm("UnshippedAlarm", MetricUnshipped, "what was written a minute ago is in no backup: with all disks it would be lost", "GreaterThanThreshold", 60, 2, "missing")
 	}
 	b.alarm("QuotaAlarm", MetricDBSizePercent, "the database fills its quota: etcd refuses writes at 100 %", "GreaterThanThreshold", 80, 5, "missing")
 	if b.Size > 1 {

@@ -71,9 +71,9 @@ func TestSetupIsRun(t *testing.T) {
 func TestScriptsArrive(t *testing.T) {
 	for _, n := range single(t) {
 		files := machineFiles(t, n)
-		for path, want := range map[string]string{"setup": setupScript, "volume": volumeScript, "fetch": fetchScript, "certify": certifyScript} {
+		for path, want := range map[string]string{"setup": setupScript, "volume": volumeScript, "fetch": fetchScript, "certify": certifyScript, "keys": keysScript} {
 			got := files["/usr/local/lib/quorate/"+path]
-			if path == "certify" && !n.params.tls() {
+			if path == "certify" && !n.params.tls() || path == "keys" && !n.params.sealed() {
 				want = ""
 			}
 			if got != want {
@@ -89,7 +89,7 @@ func TestScriptsAreSound(t *testing.T) {
 		t.Fatal(err)
 	}
 	scripts, err := filepath.Glob("boot/*.sh")
-	if err != nil || len(scripts) != 4 {
+	if err != nil || len(scripts) != 5 {
 		t.Fatalf("scripts %v: %v", scripts, err)
 	}
 	for _, script := range scripts {

@@ -17,13 +17,14 @@ const (
 	DNS       Feature = "dns"       // records in Route 53
 	Firewall  Feature = "firewall"  // rules for the machines of another region
 	TLS       Feature = "tls"       // a stack's machines reading their certificate authority
+	Sealing   Feature = "sealing"   // a stack's machines reading the keys of their backups
 	Install   Feature = "install"   // a stack's machines downloading quorate or etcd from S3
 	KMS       Feature = "kms"       // a key of your own for the bucket and the authority's key
 )
 
 // Features are all of them, in the order of a policy.
 func Features() []Feature {
-	return []Feature{Discovery, Store, Lifecycle, Signal, Condemn, Metrics, Messages, DNS, Firewall, TLS, Install, KMS}
+	return []Feature{Discovery, Store, Lifecycle, Signal, Condemn, Metrics, Messages, DNS, Firewall, TLS, Sealing, Install, KMS}
 }
 
 // permission is one statement of a policy. Resources and conditions hold the
@@ -109,13 +110,18 @@ var permissions = map[Feature][]permission{
 		actions:   []string{"ssm:GetParameter"},
 		resources: []string{"arn:{partition}:ssm:{region}:{account}:parameter{tls}/*"},
 	}},
+	Sealing: {{
+		sid: "ReadBackupKeys", why: "the keys that open and sign the backups, at boot",
+		actions:   []string{"ssm:GetParameter"},
+		resources: []string{"arn:{partition}:ssm:{region}:{account}:parameter{keys}/*"},
+	}},
 	Install: {{
 		sid: "Download", why: "what the machine installs at boot",
 		actions:   []string{"s3:GetObject"},
 		resources: []string{"arn:{partition}:s3:::{download}"},
 	}},
 	KMS: {{
-		sid: "UseKey", why: "the bucket and the authority's key are encrypted with it",
+		sid: "UseKey", why: "the bucket, the authority's key and the keys of backups are encrypted with it",
 		actions:   []string{"kms:Decrypt", "kms:GenerateDataKey"},
 		resources: []string{"{key}"},
 	}},

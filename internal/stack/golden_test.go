@@ -22,7 +22,7 @@ func TestGolden(t *testing.T) {
 		{"plain.yaml", plain(), ""},
 		{"one.yaml", with("one", "x86", "ami", "no backups"), ""},
 		{"container.yaml", with("image", "given VPC", "clients", "bucket"), ""},
-		{"full.yaml", with("seven", "x86", "ssh", "clients", "binary in S3", "etcd in S3", "etcd flags", "TLS", "KMS", "DNS", "email"), ""},
+		{"full.yaml", with("seven", "x86", "ssh", "clients", "binary in S3", "etcd in S3", "etcd flags", "TLS", "sealed", "KMS", "DNS", "email"), ""},
 		{"pair-first.yaml", with("pair", "clients", "email"), "eu-central-1"},
 		{"pair-second.yaml", with("pair", "clients", "email"), "eu-west-1"},
 	} {
@@ -71,7 +71,7 @@ func golden(t *testing.T, file string, got []byte) {
 // full is a scope with every value given.
 func full() Scope {
 	return Scope{Partition: "aws", Regions: []string{"eu-central-1", "eu-west-1"}, Account: "123456789012", Stack: "etcd", Group: "etcd-Group-*", Bucket: "backups", Prefix: "etcd",
-		Queues: []string{"arn:aws:sqs:eu-central-1:123456789012:hints"}, Zone: "Z0123456789ABCDEFGHIJ", TLSPath: "/etcd/prod", Downloads: []string{"artifacts/quorate"}, Keys: []string{someKey}}
+		Queues: []string{"arn:aws:sqs:eu-central-1:123456789012:hints"}, Zone: "Z0123456789ABCDEFGHIJ", TLSPath: "/etcd/prod", KeysPath: "/etcd/prod/backup", Downloads: []string{"artifacts/quorate"}, Keys: []string{someKey}}
 }
 
 // The same parameters give the same bytes, in whatever order maps come.

@@ -58,13 +58,15 @@ type Retention struct {
 	BackupKeep       int           `default:"10" placeholder:"N" help:"Keep the newest N snapshots (default ${default})."`
 	BackupKeepHourly int           `default:"24" placeholder:"N" help:"Keep the newest of each of the last N hours (default ${default})."`
 	BackupKeepDaily  int           `default:"7" placeholder:"N" help:"Keep the newest of each of the last N days (default ${default})."`
+	BackupRecipient  []string      `placeholder:"AGE1…" help:"Whom backups are encrypted for, as age names them, separated by commas; needs --backup-keys. Default: the bucket's own encryption alone."`
+	BackupKeys       string        `placeholder:"/PATH" help:"Path in the SSM parameter store of PATH/identity, an age identity of --backup-recipient, and PATH/sign.key, a PEM ed25519 private key that signs the backups: both SecureString, in each region. Machines read them at their first boot; a backup that is not signed with it is refused."`
 	KeepDeleted      int           `default:"30" placeholder:"DAYS" help:"Days for which the bucket still holds what was deleted or overwritten in it (default ${default})."`
 }
 
 // Security is encryption, in flight and at rest.
 type Security struct {
 	TLS    string `name:"tls" default:"off" placeholder:"off|/PATH" help:"Path in the SSM parameter store of a certificate authority: PATH/ca.crt (String) and PATH/ca.key (SecureString), in PEM. Each machine makes a key of its own at boot, has it certified for its own addresses, and renews weekly; clients need a certificate of the same authority (default ${default})."`
-	KMSKey string `name:"kms-key" placeholder:"ARN" help:"KMS key for the data volumes, the bucket and --tls. The Auto Scaling service role must be granted its use. Default: AWS's own keys."`
+	KMSKey string `name:"kms-key" placeholder:"ARN" help:"KMS key for the data volumes, the bucket, --tls and --backup-keys. The Auto Scaling service role must be granted its use. Default: AWS's own keys."`
 }
 
 // Names are the DNS records that quorate publishes and keeps.
@@ -118,6 +120,7 @@ func (p Params) sizeIn(region string) int {
 
 func (p Params) newVPC() bool  { return p.VPC == "" }
 func (p Params) tls() bool     { return p.TLS != "" && p.TLS != "off" }
+func (p Params) sealed() bool  { return p.BackupKeys != "" }
 func (p Params) ownEtcd() bool { return p.EtcdVersion != "" || p.EtcdURL != "" }
 
 // Default are the parameters with every default, for those that do not come

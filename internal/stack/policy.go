@@ -34,6 +34,7 @@ type Scope struct {
 	Queues    []string // ARNs
 	Zone      string   // hosted zone's id
 	TLSPath   string   // path of SSM parameters, with a slash first
+	KeysPath  string   // likewise, of the keys of backups
 	Downloads []string // bucket/key of each
 	Keys      []string // KMS keys' ARNs
 }
@@ -99,7 +100,7 @@ func (at Scope) statement(p permission) Statement {
 // the text has such a one.
 func (at Scope) fill(text string) []string {
 	text = strings.NewReplacer("{partition}", at.Partition, "{account}", at.Account, "{stack}", at.Stack, "{group}", at.Group, "{bucket}", at.Bucket,
-		"{prefix}", at.Prefix, "{zone}", at.Zone, "{tls}", at.TLSPath).Replace(text)
+		"{prefix}", at.Prefix, "{zone}", at.Zone, "{tls}", at.TLSPath, "{keys}", at.KeysPath).Replace(text)
 	out := []string{text}
 	for mark, values := range map[string][]string{"{region}": at.Regions, "{download}": at.Downloads, "{key}": at.Keys, "{queue}": at.Queues} {
 		if !strings.Contains(text, mark) {

@@ -8,7 +8,7 @@ func (b *builder) features() []Feature {
 	for _, optional := range []struct {
 		wanted  bool
 		feature Feature
-	}{{b.HostedZoneID != "", DNS}, {b.paired(), Firewall}, {b.tls(), TLS}, {len(b.downloads()) > 0, Install}, {b.KMSKey != "", KMS}} {
+	}{{b.HostedZoneID != "", DNS}, {b.paired(), Firewall}, {b.tls(), TLS}, {b.sealed(), Sealing}, {len(b.downloads()) > 0, Install}, {b.KMSKey != "", KMS}} {
 		if optional.wanted {
 			out = append(out, optional.feature)
 		}
@@ -38,7 +38,7 @@ func (b *builder) scope() Scope {
 		regions = []string{"${AWS::Region}"}
 	}
 	return Scope{Partition: "${AWS::Partition}", Regions: regions, Account: "${AWS::AccountId}", Stack: "${AWS::StackName}", Group: "${AWS::StackName}-" + GroupResource + "-*",
-		Bucket: b.bucketName(), Prefix: b.Stack, Queues: []string{"${Queue.Arn}"}, Zone: b.HostedZoneID, TLSPath: b.TLS, Downloads: b.downloads(), Keys: b.keys()}
+		Bucket: b.bucketName(), Prefix: b.Stack, Queues: []string{"${Queue.Arn}"}, Zone: b.HostedZoneID, TLSPath: b.TLS, KeysPath: b.BackupKeys, Downloads: b.downloads(), Keys: b.keys()}
 }
 
 // role is what the machines may do: Policy's statements, no managed policy.

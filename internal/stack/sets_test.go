@@ -15,8 +15,9 @@ type option struct {
 }
 
 const (
-	someSum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	someKey = "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+	someSum       = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	someRecipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+	someKey       = "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 )
 
 // plain is the least that an operator must say.
@@ -68,6 +69,7 @@ var options = []option{
 	{"no backups", func(p *Params) { p.BackupInterval = 0 }},
 	{"daily", func(p *Params) { p.BackupInterval = 24 * time.Hour }},
 	{"TLS", func(p *Params) { p.TLS = "/etcd/prod" }},
+	{"sealed", func(p *Params) { p.BackupRecipient, p.BackupKeys = []string{someRecipient}, "/etcd/prod/backup" }},
 	{"KMS", func(p *Params) { p.KMSKey = someKey }},
 	{"DNS", func(p *Params) {
 		p.HostedZoneID, p.HostedZone, p.DNSPrefix, p.DNSStyle = "Z0123456789ABCDEFGHIJ", "example.org.", "prod", "stups"
@@ -88,7 +90,7 @@ type named struct {
 // single are the templates of the plain stack, of each option alone, and of
 // nearly everything at once.
 func single(t *testing.T) []named {
-	sets := [][]string{nil, {"seven", "x86", "ssh", "clients", "binary in S3", "etcd in S3", "etcd flags", "TLS", "KMS", "DNS", "email"},
+	sets := [][]string{nil, {"seven", "x86", "ssh", "clients", "binary in S3", "etcd in S3", "etcd flags", "TLS", "sealed", "KMS", "DNS", "email"},
 		{"pair", "clients", "ssh", "binary in S3", "etcd version", "KMS", "DNS", "email"}}
 	for _, o := range options {
 		sets = append(sets, []string{o.name})

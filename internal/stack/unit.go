@@ -12,6 +12,7 @@ import (
 const (
 	dataDir  = "/var/lib/quorate"
 	tlsDir   = "/etc/quorate/tls"
+	keysDir  = "/etc/quorate/backup"
 	binPath  = "/usr/local/bin/quorate"
 	etcdPath = "/opt/etcd/etcd"
 )
@@ -45,6 +46,12 @@ func (b *builder) agentArgs() []string {
 			out = append(out, "--"+kind+"cert-file="+tlsDir+"/node.crt", "--"+kind+"key-file="+tlsDir+"/node.key",
 				"--"+kind+"trusted-ca-file="+tlsDir+"/ca.crt", "--"+kind+"client-cert-auth")
 		}
+	}
+	if b.sealed() {
+		for _, r := range b.BackupRecipient {
+			out = append(out, "--backup-recipient="+r)
+		}
+		out = append(out, "--backup-identity-file="+keysDir+"/identity", "--backup-sign-key-file="+keysDir+"/sign.key")
 	}
 	if b.ownEtcd() {
 		out = append(out, "--etcd="+etcdPath)

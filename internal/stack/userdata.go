@@ -18,6 +18,8 @@ var (
 	fetchScript string
 	//go:embed boot/certify.sh
 	certifyScript string
+	//go:embed boot/keys.sh
+	keysScript string
 )
 
 type (
@@ -45,6 +47,9 @@ func (b *builder) userData() (string, error) {
 			{Path: "/etc/systemd/system/quorate-certify.service", Permissions: "0644", Content: certifyUnit},
 			{Path: "/etc/systemd/system/quorate-certify.timer", Permissions: "0644", Content: certifyTimer}}...)
 	}
+	if b.sealed() {
+		files = append(files, writtenFile{Path: lib + "keys", Permissions: "0755", Content: keysScript})
+	}
 	return cloudConfig{WriteFiles: files, RunCmd: [][]string{{lib + "setup"}}}.UserData()
 }
 
@@ -68,7 +73,8 @@ func (b *builder) setupConf() string {
 	}
 	var out strings.Builder
 	for _, v := range [][2]string{{"STACK", "@{AWS::StackName}"}, {"GROUP", GroupResource}, {"IMAGE", b.Image}, {"BINARY_URL", b.BinaryURL}, {"BINARY_SHA256", b.BinarySHA256},
-		{"ETCD_URL", etcdURL}, {"ETCD_SHA256", b.EtcdSHA256}, {"TLS_PATH", tlsPath}, {"TLS_NAMES", strings.Join(names, " ")}} {
+		{"ETCD_URL", etcdURL}, {"ETCD_SHA256", b.EtcdSHA256}, {"TLS_PATH", tlsPath}, {"TLS_NAMES", strings.Join(names, " ")},
+		{"BACKUP_KEYS", b.BackupKeys}} {
 		fmt.Fprintf(&out, "%s='%s'\n", v[0], v[1])
 	}
 	out.WriteString("export AWS_REGION='@{AWS::Region}' AWS_DEFAULT_REGION='@{AWS::Region}'\n")

@@ -26,22 +26,23 @@ func (p *problems) match(key, value string, form *regexp.Regexp, want string) {
 }
 
 var (
-	stackName    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,62}$`)
-	instanceType = regexp.MustCompile(`^([a-z]+[0-9]+[a-z0-9-]*)\.[a-z0-9-]+$`)
-	amiForm      = regexp.MustCompile(`^(ami-[0-9a-f]{8,17}|/[A-Za-z0-9._/-]+)$`)
-	vpcForm      = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
-	subnetForm   = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
-	keyPairForm  = regexp.MustCompile(`^[A-Za-z0-9][ -~]{0,254}$`)
-	sha256Form   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	imageForm    = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
-	etcdForm     = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.]+)?$`)
-	bucketForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	ssmPath      = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
-	kmsForm      = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
-	zoneIDForm   = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
-	dnsForm      = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$`)
-	regionForm   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
-	flagForm     = regexp.MustCompile(`^--[a-z0-9-]+(=[^\s"'\\$%]*)?$`)
+	stackName     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,62}$`)
+	instanceType  = regexp.MustCompile(`^([a-z]+[0-9]+[a-z0-9-]*)\.[a-z0-9-]+$`)
+	amiForm       = regexp.MustCompile(`^(ami-[0-9a-f]{8,17}|/[A-Za-z0-9._/-]+)$`)
+	vpcForm       = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	subnetForm    = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	keyPairForm   = regexp.MustCompile(`^[A-Za-z0-9][ -~]{0,254}$`)
+	sha256Form    = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	imageForm     = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+	etcdForm      = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.]+)?$`)
+	bucketForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	ssmPath       = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
+	recipientForm = regexp.MustCompile(`^age1[0-9a-z]{20,}$`)
+	kmsForm       = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
+	zoneIDForm    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+	dnsForm       = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$`)
+	regionForm    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+	flagForm      = regexp.MustCompile(`^--[a-z0-9-]+(=[^\s"'\\$%]*)?$`)
 )
 
 // Validate says everything that is wrong, each problem beginning with its key
@@ -179,6 +180,20 @@ func checkDownload(bad *problems, what, raw, sum string) {
 func (p Params) checkBackups(bad *problems) {
 	if p.Bucket != "" {
 		bad.match("bucket", p.Bucket, bucketForm, "a bucket's name")
+	}
+	for i, r := range p.BackupRecipient {
+		bad.match("backup-recipient", r, recipientForm, "an age recipient, age1…")
+		if slices.Contains(p.BackupRecipient[:i], r) {
+			bad.say("backup-recipient", "%s is there twice", r)
+		}
+	}
+	switch {
+	case p.sealed() && len(p.BackupRecipient) == 0:
+		bad.say("backup-recipient", "not given, and backup-keys is: want whom backups are encrypted for")
+	case !p.sealed() && len(p.BackupRecipient) > 0:
+		bad.say("backup-keys", "not given, and backup-recipient is: machines that cannot open backups cannot recover from the loss of all")
+	case p.sealed():
+		bad.match("backup-keys", p.BackupKeys, ssmPath, "the path of SSM parameters like /etcd/prod/backup")
 	}
 	if p.BackupInterval != 0 && (p.BackupInterval < time.Minute || p.BackupInterval > 24*time.Hour) {
 		bad.say("backup-interval", "%s: want 1m to 24h, or 0 for no backups", p.BackupInterval)

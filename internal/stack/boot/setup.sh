@@ -38,4 +38,7 @@ if [ -n "$TLS_PATH" ]; then
   "$here/certify"
   systemctl enable --now quorate-certify.timer
 fi
+if [ -n "$BACKUP_KEYS" ]; then
+  "$here/keys"
+fi
 systemctl enable --now quorate.service
