@@ -79,11 +79,15 @@ func (a *Agent) lastRun() plan.LastRun {
 	if err != nil {
 		a.log.Debug("the data does not tell its version", "error", err)
 	}
-	found, err := a.v2.look()
-	if err != nil {
-		a.log.Debug("the data does not tell what it holds of the v2 store", "error", err)
+	ran := plan.LastRun{Version: readRun(a.opt.Etcd.DataDir), Agreed: agreed, Format: format}
+	if mayHoldV2(ran.Version) || ran.Version.Zero() && mayHoldV2(agreed) { // a large log takes a second
+		found, err := a.v2.look()
+		if err != nil {
+			a.log.Debug("the data does not tell what it holds of the v2 store", "error", err)
+		}
+		ran.Elder = found.Elder()
 	}
-	return plan.LastRun{Version: readRun(a.opt.Etcd.DataDir), Agreed: agreed, Format: format, Elder: found.Elder()}
+	return ran
 }
 
 // etcdFor is the etcd that a start takes. What --etcd names is looked at anew: a
