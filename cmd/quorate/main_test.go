@@ -32,13 +32,13 @@ func nextNetwork() string {
 	return loopback.Rig(int(rigs.Add(1)), third)
 }
 
-// held keeps the network that this process has taken; the rigs' agents inherit it.
-var held []*os.File
+// heldNetwork keeps the network that this process has taken; the rigs' agents inherit it.
+var heldNetwork []*os.File
 
 // takeNetwork has this process's hosts meet no other's.
 func takeNetwork() error {
 	n, file, err := loopback.Take("rigs", 156)
-	network, held = fmt.Sprintf("127.0.%d", 100+n), []*os.File{file}
+	network, heldNetwork = fmt.Sprintf("127.0.%d", 100+n), []*os.File{file}
 	return err
 }
 
