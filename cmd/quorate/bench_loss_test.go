@@ -1,51 +1,58 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
 
-// losses is how often everything is lost: each time costs a minute.
+// losses is how often everything is lost.
 const losses = 3
 
-// BenchmarkTotalLoss loses every machine and disk, and compares the time from
-// the start of empty machines to three healthy voters with one restore of the
-// same backup by the command line and one election, which is what three members
-// with empty data directories need to begin.
-func BenchmarkTotalLoss(b *testing.B) {
-	for b.Loop() {
-		var elections []time.Duration
-		for range pairs {
-			elections = append(elections, formRaw(b))
-		}
-		r := roomy(b)
-		x, y, z := r.trio()
-		startAll(x, y, z)
-		r.voters(time.Minute, "a", "b", "c")
-		fill(b, r.client("a", "b", "c"), dataMiB(b))
-		r.backup(x)
-		var restores, whole []time.Duration
-		for i := range losses {
-			wipeAll(x, y, z)
-			began := time.Now()
-			r.does("restore", "--cluster", "test", "--store", r.store, "--to", filepath.Join(b.TempDir(), strconv.Itoa(i)))
-			restores = append(restores, time.Since(began))
-			began = time.Now()
-			startAll(x, y, z)
-			r.voters(10*time.Minute, "a", "b", "c")
-			whole = append(whole, time.Since(began))
-		}
-		floor := median(restores) + median(elections)
-		ratio := median(whole).Seconds() / floor.Seconds()
-		b.ReportMetric(median(whole).Seconds(), "s-to-three-voters")
-		b.ReportMetric(ratio, "ratio")
-		slices.Sort(elections)
-		b.Logf("total loss: three voters after %s; one restore %s + one election %s; ratio %.2f\n%v\n%v\n%v",
-			round(median(whole)), round(median(restores)), round(median(elections)), ratio, whole, restores, elections)
-		r.end()
-		r.nodes = nil
+// benchLoss loses every machine and disk, and compares the time from the start of
+// empty machines to three healthy voters with a restore of the same backup by the
+// command line and one election, which is what three members with empty data
+// directories need to begin. Here one machine's processors and disk do the work
+// of three, so three restores run at a time; the ratio to a single one is of
+// that kind of machine, and counts where the machines are three.
+func (r *rig) benchLoss(b *testing.B, hosts ...*host) {
+	taken := r.backup(r.leader("a", "b", "c"))
+	var elections, alone, together, whole []time.Duration
+	for range losses {
+		elections = append(elections, formRaw(b))
+		wipeAll(hosts...)
+		alone = append(alone, r.restores(b, 1))
+		together = append(together, r.restores(b, len(hosts)))
+		began := time.Now()
+		startAll(hosts...)
+		r.voters(10*time.Minute, "a", "b", "c")
+		whole = append(whole, time.Since(began))
 	}
+	took, one, three := median(whole), median(alone)+median(elections), median(together)+median(elections)
+	ratio := took.Seconds() / three.Seconds()
+	b.ReportMetric(ratio, "ratio-loss")
+	b.Logf("total loss of %d MB: three voters after %v; one restore %v, three at a time %v, one election %v", taken.Size>>20, whole, alone, together, elections)
+	row(b, "total loss -> three voters, against three restores at a time (one machine) + one election", "%.1f s", took.Seconds(), three.Seconds(), ratio, "<= 1.3")
+	row(b, "the same, against one restore + one election", "%.1f s", took.Seconds(), one.Seconds(), took.Seconds()/one.Seconds(), "<= 1.3 on three machines")
+}
+
+// restores times so many restores at a time by the command line.
+func (r *rig) restores(b *testing.B, n int) time.Duration {
+	dir := b.TempDir()
+	began := time.Now()
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			if err := r.patiently(b.Context(), "restore", "--cluster", "test", "--store", r.store, "--to", filepath.Join(dir, strconv.Itoa(i))); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	took := time.Since(began)
+	must(b, os.RemoveAll(dir))
+	return took
 }

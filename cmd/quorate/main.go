@@ -54,7 +54,12 @@ func Main(args []string, out, errOut io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := dispatch(ctx, args[1:], out, errOut)
+	var err error
+	if len(args) == 2 && args[1] == takeSubcommand {
+		err = takeBackup(ctx, os.Stdin, streams{out, errOut})
+	} else {
+		err = dispatch(ctx, args[1:], out, errOut)
+	}
 	var code exitWith
 	switch {
 	case err == nil:

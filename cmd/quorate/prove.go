@@ -46,7 +46,7 @@ func prover(c config.Config) agent.Prover {
 		cmd.WaitDelay = proofGrace
 		var out, errOut bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errOut
-		background.Do(func() { err = cmd.Run() })
+		err = background.Run(cmd)
 		return verdictOn(out.Bytes(), err, errOut.String())
 	}
 }

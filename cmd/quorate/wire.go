@@ -72,6 +72,7 @@ func wire(ctx context.Context, raw config.Config, errOut io.Writer) (*wiring, er
 		HTTP:   w.httpClient(),
 		AtPeer: func(ctx context.Context, u string) (etcd.PeerPort, error) { return etcd.ProbePeerPort(ctx, u, peer) },
 		Secure: agent.Schemes{Client: scheme(w.cfg.Files()), Peer: scheme(w.cfg.PeerFiles()), Agent: scheme(w.agentFiles())}}
+	w.parts.Take = taker(w.cfg, client, auth, log)
 	if st != nil && (len(w.cfg.BackupRecipient) == 0 || w.cfg.BackupIdentityFile != "") { // else it cannot read them
 		w.options.ProveEvery, w.parts.Prove = w.cfg.BackupVerify, prover(w.cfg)
 	}

@@ -49,6 +49,7 @@ type Parts struct {
 	Store   *store.Store
 	Seal    *seal.Sealer // of backups; nil: plain and unsigned
 	Copy    *store.Store // a second store, for copies of backups; nil: none
+	Take    Taker        // nil: backups are taken in this process
 	Prove   Prover       // nil: nothing is proven
 	Offers  *etcd.Offers // the etcds that this node could run
 	Environ []string

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/quorate/quorate/internal/background"
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
@@ -18,6 +17,10 @@ import (
 // backupLimit bounds one backup; within it the store's own limits on a stalled
 // stream count.
 const backupLimit = 6 * time.Hour
+
+// Taker takes a backup of the member at that endpoint, in a process of its own
+// that takes only what is to spare; its contract is backup.Take's.
+type Taker func(ctx context.Context, endpoint string, meta backup.Meta) (cluster.Backup, error)
 
 // backupState is guarded by Agent.mu.
 type backupState struct {
@@ -118,19 +121,22 @@ func (a *Agent) backupHere(ctx context.Context) (cluster.Backup, error) {
 		a.backups.running = false
 		a.mu.Unlock()
 	}()
-	c := a.parts.Dial(a.clientURL())
-	defer c.Close()
 	began := time.Now()
-	var b cluster.Backup
-	var err error
-	background.Do(func() {
-		b, err = backup.Take(ctx, c, a.vault(), backup.Meta{Cluster: a.opt.Settings.Cluster,
-			Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
-	})
+	b, err := a.takeHere(ctx, backup.Meta{Cluster: a.opt.Settings.Cluster,
+		Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
 	if err == nil {
 		a.log.Info("backup taken", "key", b.Key, "revision", b.Revision, "bytes", b.Size, "stored_bytes", b.StoredSize, "took", time.Since(began))
 	}
 	return b, err
+}
+
+func (a *Agent) takeHere(ctx context.Context, meta backup.Meta) (cluster.Backup, error) {
+	if a.parts.Take != nil {
+		return a.parts.Take(ctx, a.clientURL(), meta)
+	}
+	c := a.parts.Dial(a.clientURL())
+	defer c.Close()
+	return backup.Take(ctx, c, a.vault(), meta)
 }
 
 func (a *Agent) noteBackup(b cluster.Backup) {

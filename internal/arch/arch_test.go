@@ -67,7 +67,7 @@ var arrows = map[string][]string{
 	"internal/clustertest":         {"internal/cluster", "internal/plan"},
 	"internal/clustertest/moto":    {"internal/clustertest/pyvenv"},
 	"internal/agent": {"internal/cluster", "internal/plan", "internal/control", "internal/etcd", "internal/ledger", "internal/store",
-		"internal/backup", "internal/background", "internal/chain", "internal/ship", "internal/durable", "internal/tlsfiles", "internal/publish", "internal/seal", "internal/replay", "internal/gate"},
+		"internal/backup", "internal/chain", "internal/ship", "internal/durable", "internal/tlsfiles", "internal/publish", "internal/seal", "internal/replay", "internal/gate"},
 	"internal/printed":      {"internal/cluster", "internal/plan", "internal/etcd", "internal/durable"},
 	"internal/stack":        {"internal/unit"},
 	"internal/hosts":        {"internal/cluster", "internal/peers/entry"},

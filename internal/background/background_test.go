@@ -1,43 +1,83 @@
 package background
 
 import (
+	"io"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// nice is the kernel's 20 - n of the calling thread, as the nice value n.
-func nice(t *testing.T) int {
-	raw, err := unix.Getpriority(unix.PRIO_PROCESS, unix.Gettid())
+// policyOf is how the kernel schedules a thread: its class and its nice value.
+func policyOf(t *testing.T, tid int) (class uint32, nice int32) {
+	attr, err := unix.SchedGetAttr(tid, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return 20 - raw
+	return attr.Policy, attr.Nice
 }
 
-// TestDo: the work yields, what it starts does too, and nobody else does.
-func TestDo(t *testing.T) {
-	before := nice(t)
-	var inside int
-	var child string
-	Do(func() {
-		inside = nice(t)
-		out, err := exec.Command("nice").Output()
-		if err != nil {
-			t.Error(err)
-		}
-		child = strings.TrimSpace(string(out))
-	})
-	if inside != 19 || child != "19" {
-		t.Errorf("the work has nice %d, its child %s; want 19", inside, child)
+// TestRun: the process yields, what it starts does too, and nobody else does.
+func TestRun(t *testing.T) {
+	if !revocable() {
+		t.Fatal("this test wants CAP_SYS_NICE: run it as root")
+	}
+	class, nice := policyOf(t, 0)
+	var out strings.Builder
+	cmd := exec.Command("sh", "-c", "chrt -p $$; sh -c 'chrt -p $$; nice'")
+	cmd.Stdout = &out
+	if err := Run(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if said := out.String(); strings.Count(said, "SCHED_IDLE") != 2 || !strings.HasSuffix(said, "\n19\n") {
+		t.Errorf("it ran as\n%s", said)
 	}
 	for range 100 { // other goroutines, on whichever thread
-		got := make(chan int)
-		go func() { got <- nice(t) }()
-		if n := <-got; n != before {
-			t.Fatalf("another goroutine has nice %d, not %d", n, before)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if c, n := policyOf(t, 0); c != class || n != nice {
+				t.Errorf("another goroutine has class %d and nice %d, not %d and %d", c, n, class, nice)
+			}
+		}()
+		<-done
+	}
+}
+
+// TestHurry: what does not end gets a share, and so does what it has started.
+func TestHurry(t *testing.T) {
+	if !revocable() {
+		t.Fatal("this test wants CAP_SYS_NICE: run it as root")
+	}
+	// Both wait until they are scheduled as others are; nothing else ends them.
+	const wait = "until chrt -p $$ | grep -q SCHED_OTHER; do sleep 0.01; done; "
+	cmd := exec.Command("sh", "-c", wait+"echo the first; nice; wait")
+	cmd.Args[2] = "sh -c '" + wait + "echo another' & " + cmd.Args[2]
+	var out strings.Builder
+	cmd.Stdout = &out
+	ended := make(chan error)
+	go func() { ended <- run(cmd, 100*time.Millisecond) }()
+	select {
+	case err := <-ended:
+		if said := out.String(); err != nil || !strings.Contains(said, "the first\n19\n") || !strings.Contains(said, "another") {
+			t.Errorf("%v: it said\n%s", err, said)
 		}
+	case <-time.After(time.Minute):
+		_ = cmd.Process.Kill()
+		t.Fatal("nobody hurried it")
+	}
+}
+
+// TestRunSaysWhatIsWrong: a process that does not begin, and one that fails.
+func TestRunSaysWhatIsWrong(t *testing.T) {
+	if err := Run(exec.Command("/nonexistent/quorate")); err == nil {
+		t.Error("a program that is not there has run")
+	}
+	cmd := exec.Command("sh", "-c", "exit 3")
+	cmd.Stdout = io.Discard
+	if err := Run(cmd); cmd.ProcessState.ExitCode() != 3 || err == nil {
+		t.Errorf("exit code %d, error %v", cmd.ProcessState.ExitCode(), err)
 	}
 }

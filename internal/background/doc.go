@@ -3,15 +3,45 @@
 // spare.
 package background
 
-// Do runs work on a thread of its own, at the lowest priority for processors
-// and disk, and returns when work has. Processes that work starts inherit it;
-// goroutines that it starts do not.
-func Do(work func()) {
+import (
+	"os/exec"
+	"time"
+)
+
+// patience is how long a process takes only what nobody else wants. On a machine
+// that is never idle it would not end; afterwards it gets a small share.
+const patience = 2 * time.Minute
+
+// Run runs a process, and those that it starts, on what is to spare. It is for
+// processes and not for goroutines: these start others, which would not yield,
+// and one that waits for a processor holds up those that do not.
+func Run(cmd *exec.Cmd) error { return run(cmd, patience) }
+
+// run starts the process on a thread that has yielded, which it inherits. That
+// thread lives until the process has ended: where cmd has a Pdeathsig, it counts
+// for the thread.
+func run(cmd *exec.Cmd, patience time.Duration) (err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		yield()
-		work()
+		if err = cmd.Start(); err != nil {
+			return
+		}
+		ended := make(chan struct{})
+		hurried := make(chan struct{})
+		go func() {
+			defer close(hurried)
+			select {
+			case <-time.After(patience):
+				hurry(cmd.Process.Pid)
+			case <-ended:
+			}
+		}()
+		err = cmd.Wait()
+		close(ended)
+		<-hurried
 	}()
 	<-done
+	return err
 }

@@ -1,21 +1,89 @@
 package background
 
 import (
+	"os"
 	"runtime"
+	"strconv"
+	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 // From linux/ioprio.h.
 const (
-	ofThread  = 1
-	classIdle = 3 << 13
+	ofThread       = 1
+	classIdle      = 3 << 13
+	leastBestOf    = 2<<13 | 7
+	mostNice       = 19
+	treeIsComplete = 3 // walks; each thread inherits, so a second one finds few
 )
 
 // yield binds the goroutine to its thread, which ends with it, and lowers that
-// thread's priority. Where that is refused, work is done as any other.
+// thread's priority: to what nobody else wants, where that can be taken back.
+// Where that is refused, work is done as any other.
 func yield() {
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), mostNice)
+	if revocable() {
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+	}
 	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ofThread, 0, classIdle)
+}
+
+// revocable says whether we may raise again what we have made idle: it takes
+// CAP_SYS_NICE or RLIMIT_NICE. A thread of its own tries.
+var revocable = sync.OnceValue(func() bool {
+	may := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE, Nice: mostNice}
+		down := unix.SchedSetAttr(0, &attr, 0)
+		attr.Policy = unix.SCHED_NORMAL
+		may <- down == nil && unix.SchedSetAttr(0, &attr, 0) == nil
+	}()
+	return <-may
+})
+
+// hurry gives every thread of a process and of those below it the smallest share
+// that there is.
+func hurry(pid int) {
+	for range treeIsComplete {
+		for p := range below(pid) {
+			tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(p) + "/task")
+			for _, t := range tasks {
+				if id, err := strconv.Atoi(t.Name()); err == nil {
+					_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: mostNice}, 0)
+					_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ofThread, uintptr(id), leastBestOf)
+				}
+			}
+		}
+	}
+}
+
+// below is the process and all that descend from it.
+func below(pid int) map[int]bool {
+	parents := map[int]int{}
+	all, _ := os.ReadDir("/proc")
+	for _, e := range all {
+		p, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		raw, _ := os.ReadFile("/proc/" + e.Name() + "/stat")
+		// pid (name) state ppid …: the name may hold anything.
+		if f := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:])); len(f) > 1 {
+			parents[p], _ = strconv.Atoi(f[1])
+		}
+	}
+	found := map[int]bool{pid: true}
+	for grown := true; grown; {
+		grown = false
+		for p, parent := range parents {
+			if found[parent] && !found[p] {
+				found[p], grown = true, true
+			}
+		}
+	}
+	return found
 }

@@ -3,3 +3,5 @@
 package background
 
 func yield() {}
+
+func hurry(int) {}

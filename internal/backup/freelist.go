@@ -84,13 +84,18 @@ func headAt(f *os.File, at int64) ([]byte, error) {
 	if _, err := f.ReadAt(meta, at); err != nil {
 		return nil, err
 	}
+	return meta, soundMeta(meta)
+}
+
+// soundMeta refuses what is none.
+func soundMeta(meta []byte) error {
 	if native.Uint32(meta) != metaMagic || native.Uint32(meta[4:]) != metaVersion || native.Uint64(meta[metaChecksum:]) != checksum(meta) {
-		return nil, errors.New("it is not a bbolt database")
+		return errors.New("it is not a bbolt database")
 	}
 	if size := native.Uint32(meta[8:]); size < 512 || size&(size-1) != 0 {
-		return nil, fmt.Errorf("its page size is %d", size)
+		return fmt.Errorf("its page size is %d", size)
 	}
-	return meta, nil
+	return nil
 }
 
 func checksum(meta []byte) uint64 {

@@ -9,18 +9,18 @@ import (
 	"hash"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/quorate/quorate/internal/seal"
 )
 
 const (
 	compression = "zstd"
 	encryption  = "age"
-	// window bounds what either side of the compression holds in memory: a
-	// few of it. The reader refuses an object that asks for more.
-	window = 1 << 20
-	// chunk is how much is taken from the source at a time.
+	// window is how much is compressed by itself. It bounds what either side of
+	// the compression holds in memory: a few of it.
+	window = 512 << 10
+	// mostWindow is what a reader allows: one that asks for more is refused.
+	mostWindow = 8 << 20
+	// chunk is how much is moved at a time where nothing is packed.
 	chunk = 128 << 10
 	// page is what a database's size is a multiple of.
 	page = 512
@@ -44,88 +44,75 @@ func (t *tally) Write(p []byte) (int, error) {
 
 func (t *tally) sum() string { return hex.EncodeToString(t.h.Sum(nil)) }
 
-// packer turns etcd's snapshot stream into the object's bytes as they are
-// read: it checks the stream's own hash, compresses, encrypts, and tallies both
-// sides.
-// It works in the reader's goroutine and starts none. A stream that is cut or
-// damaged ends in an error and never in io.EOF, so that the store keeps nothing.
+// packer turns etcd's database into the object's bytes: a feed reads and hashes
+// it, pressers compress it piece by piece, and whoever reads the packer gets the
+// pieces in order, encrypted, and hashes them. A stream that is cut or damaged
+// ends in an error and never in io.EOF, so that the store keeps nothing.
 type packer struct {
-	src     io.Reader
-	tail    []byte // the last bytes read, which may be the stream's hash
-	in      []byte // room for one chunk
-	enc     *zstd.Encoder
-	sealing io.WriteCloser // between enc and out
+	feed    *feed
+	press   *press
+	sealing io.WriteCloser // before out
 	out     bytes.Buffer
 	err     error
-	done    bool // the whole stream has passed, checked
-
-	db     tally // the database, without the hash behind it
-	stored tally // the object
+	done    bool  // the whole stream has passed, checked
+	stored  tally // the object
 }
 
-func newPacker(src io.Reader, keys *seal.Sealer) (*packer, error) {
-	p := &packer{src: src, in: make([]byte, sha256.Size+chunk), db: newTally(), stored: newTally()}
-	var err error
+// newPacker takes the source over: Close closes it.
+func newPacker(src io.ReadCloser, keys *seal.Sealer) (p *packer, err error) {
+	p = &packer{stored: newTally()}
 	if p.sealing, err = keys.Encrypt(&p.out); err != nil {
-		return nil, err
+		return nil, errors.Join(err, src.Close())
 	}
-	enc, err := zstd.NewWriter(p.sealing,
-		zstd.WithEncoderConcurrency(1), // in this goroutine, one block at a time
-		zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithWindowSize(window))
-	if err != nil {
-		return nil, fmt.Errorf("opening zstd: %w", err)
+	if p.press, err = newPress(); err != nil {
+		return nil, errors.Join(err, src.Close())
 	}
-	p.enc = enc
+	p.feed = newFeed(src, p.press)
 	return p, nil
 }
 
+// Read is for one goroutine.
 func (p *packer) Read(b []byte) (int, error) {
 	for p.out.Len() == 0 && p.err == nil {
 		p.err = p.step()
 	}
 	if p.out.Len() == 0 {
+		p.done = p.err == io.EOF
 		return 0, p.err
 	}
 	n, err := p.out.Read(b)
 	p.stored.Write(b[:n])
-	p.done = p.err == io.EOF && p.out.Len() == 0
 	return n, err
 }
 
-// step moves one chunk, holding back the last 32 bytes seen so far.
+// step takes the next piece, or the stream's end.
 func (p *packer) step() error {
-	held := copy(p.in, p.tail)
-	n, err := io.ReadFull(p.src, p.in[held:])
-	got := p.in[:held+n]
-	body := got[:max(len(got)-sha256.Size, 0)]
-	p.tail = append(p.tail[:0], got[len(body):]...)
-	p.db.Write(body)
-	if _, werr := p.enc.Write(body); werr != nil {
-		return fmt.Errorf("compressing: %w", werr)
-	}
-	switch err {
-	case nil:
-		return nil
-	case io.EOF, io.ErrUnexpectedEOF:
+	next, ok := <-p.feed.pieces
+	if !ok {
 		return p.finish()
 	}
-	return fmt.Errorf("reading etcd's snapshot: %w", err)
+	<-next.pressed
+	if _, err := p.sealing.Write(next.out); err != nil {
+		return fmt.Errorf("encrypting: %w", err)
+	}
+	p.press.empty <- next // there is room for all pieces
+	return nil
 }
 
-// finish compares the held-back hash; only then is the object's end written.
+// finish writes the object's end only if the stream's was good.
 func (p *packer) finish() error {
-	switch {
-	case p.db.n == 0 || p.db.n%page != 0:
-		return fmt.Errorf("reading etcd's snapshot: %w: cut after %d bytes", ErrDamaged, p.db.n)
-	case p.db.sum() != hex.EncodeToString(p.tail):
-		return fmt.Errorf("reading etcd's snapshot: %w: its SHA-256 does not match", ErrDamaged)
-	}
-	if err := p.enc.Close(); err != nil {
-		return fmt.Errorf("compressing: %w", err)
+	if p.feed.end != io.EOF {
+		return p.feed.end
 	}
 	if err := p.sealing.Close(); err != nil {
 		return fmt.Errorf("encrypting: %w", err)
 	}
 	return io.EOF
 }
+
+// Close ends the source, and returns when nothing reads it any more.
+func (p *packer) Close() error { return p.feed.close() }
+
+// db tells the size and the hash of the database, without the hash behind it,
+// when the packer has been read to its end.
+func (p *packer) db() *tally { return &p.feed.db }

@@ -113,12 +113,11 @@ func upload(ctx context.Context, src Source, st Store, b *cluster.Backup) (err e
 	if err != nil {
 		return fmt.Errorf("opening etcd's snapshot stream: %w", err)
 	}
-	stream := newAhead(snapshot)
-	defer stream.Close()
-	p, err := newPacker(stream, sealerOf(st))
+	p, err := newPacker(snapshot, sealerOf(st))
 	if err != nil {
 		return err
 	}
+	defer p.Close()
 	stored, err := st.Upload(ctx, b.Object, p)
 	if err != nil {
 		return fmt.Errorf("uploading %s: %w", b.Object, err)
@@ -126,7 +125,7 @@ func upload(ctx context.Context, src Source, st Store, b *cluster.Backup) (err e
 	if !p.done || stored != p.stored.n {
 		return fmt.Errorf("uploading %s: the store took %d bytes of %d", b.Object, stored, p.stored.n)
 	}
-	b.Size, b.SHA256 = p.db.n, p.db.sum()
+	b.Size, b.SHA256 = p.db().n, p.db().sum()
 	b.StoredSize, b.StoredSHA = p.stored.n, p.stored.sum()
 	return nil
 }

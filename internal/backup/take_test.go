@@ -177,15 +177,16 @@ func TestPackerProperties(t *testing.T) {
 		case 2:
 			src = iotest.DataErrReader(src)
 		}
-		p, err := newPacker(src, nil)
+		p, err := newPacker(io.NopCloser(src), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		object, err := io.ReadAll(iotest.HalfReader(p))
-		if err != nil || !p.done || p.db.n != int64(len(db)) || p.stored.n != int64(len(object)) {
-			t.Fatalf("packed %d of %d: %v", p.db.n, len(db), err)
+		p.Close()
+		if err != nil || !p.done || p.db().n != int64(len(db)) || p.stored.n != int64(len(object)) {
+			t.Fatalf("packed %d of %d: %v", p.db().n, len(db), err)
 		}
-		b := cluster.Backup{Size: p.db.n, SHA256: p.db.sum(), StoredSize: p.stored.n, StoredSHA: p.stored.sum()}
+		b := cluster.Backup{Size: p.db().n, SHA256: p.db().sum(), StoredSize: p.stored.n, StoredSHA: p.stored.sum()}
 		var back bytes.Buffer
 		if err := unpackFrom(context.Background(), bytes.NewReader(object), nil, b, &back); err != nil || !bytes.Equal(back.Bytes(), db) {
 			t.Fatalf("unpacked %d of %d: %v", back.Len(), len(db), err)

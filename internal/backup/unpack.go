@@ -45,7 +45,7 @@ func unpackFrom(ctx context.Context, r io.Reader, keys *seal.Sealer, b cluster.B
 		return blame(err, source, raw, b, stored)
 	}
 	dec, err := zstd.NewReader(plain,
-		zstd.WithDecoderMaxWindow(8*window),
+		zstd.WithDecoderMaxWindow(mostWindow),
 		zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderConcurrency(2)) // one goroutine unpacks while this one hashes and writes
 	if err != nil {
