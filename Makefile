@@ -20,6 +20,7 @@ test: ## everything that must be true, with real etcd processes (21 minutes on t
 
 long: ## the tests that repeat what `make test` does a few times
 	QUORATE_LONG=1 $(GO) test -timeout 90m -v -run 'TestFiveViews|TestFiveFiles|TestOrders|TestMajorityLostUnderLoad|TestNoRequestFails' ./cmd/quorate
+	$(GO) test ./internal/clustertest -run 'TestSubsets$$' -timeout 4h -v -subsets.all
 
 sim: ## 100,000 simulated schedules
 	$(GO) test ./internal/clustertest -run TestSim -timeout 60m -v -sim.schedules=100000
