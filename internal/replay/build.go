@@ -96,7 +96,7 @@ type bench struct {
 	plan Plan
 	db   string
 
-	round int // bytes of entries that another etcd gets at a time
+	round int           // bytes of entries that another etcd gets at a time
 	own   *worker       // nil while none of ours has the database open
 	other *elder        // nil unless entries wait for an etcd of another minor
 	check *chain.HashKV // what such entries are to be held against in the end

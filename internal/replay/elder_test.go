@@ -99,7 +99,9 @@ func (arc *archive) elderIndex(t *testing.T) {
 func (arc *archive) elderEnds(t *testing.T) {
 	whole := arc.src.Etcds
 	defer func() { arc.src.Etcds = whole }()
-	arc.src.Etcds = func(string) ([]string, error) { return []string{"/bin/sh", "-c", "echo panic: bad entry >&2; exit 2"}, nil }
+	arc.src.Etcds = func(string) ([]string, error) {
+		return []string{"/bin/sh", "-c", "echo panic: bad entry >&2; exit 2"}, nil
+	}
 	dir := t.TempDir()
 	r, err := arc.build(t, Cut{}, newNode(t, "3", filepath.Join(dir, "m")).target(0))
 	if !errors.Is(err, ErrUnreplayable) {

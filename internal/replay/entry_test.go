@@ -15,7 +15,7 @@ import (
 )
 
 // emptyDB is a member's database at index 10.
-func emptyDB(t *testing.T) string {
+func emptyDB(t testing.TB) string {
 	t.Helper()
 	name := t.TempDir() + "/db"
 	be := backend.NewDefaultBackend(zap.NewNop(), name)

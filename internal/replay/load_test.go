@@ -36,6 +36,7 @@ type load struct {
 	end     sample
 	leases  map[clientv3.LeaseID]int64 // granted time to live
 	users   []string
+	auth    uint64 // the revision of users and roles, which are on
 }
 
 // writers write until ctx ends: puts, deletes of ranges, transactions that
@@ -195,6 +196,11 @@ func (l *load) finish(t *testing.T, n *node, root *clientv3.Client) {
 			return err
 		}
 		l.users = users.Users
+		auth, err := root.AuthStatus(ctx)
+		if err != nil || !auth.Enabled {
+			return fmt.Errorf("users are on: %v, %w", auth, err)
+		}
+		l.auth = auth.AuthRevision
 		after, err := root.HashKV(ctx, n.client, 0)
 		if err == nil && after.Header.Revision != before.Header.Revision {
 			err = fmt.Errorf("leases still run out")

@@ -18,7 +18,7 @@ import (
 // order is one of its fields.
 type order struct {
 	Open  *opening `json:"open,omitempty"`
-	Batch *portion   `json:"batch,omitempty"`
+	Batch *portion `json:"batch,omitempty"`
 	Close bool     `json:"close,omitempty"`
 }
 

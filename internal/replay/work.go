@@ -23,7 +23,7 @@ const (
 	garbage = 200
 	// A worker compares hashes for so long, and for one part in so many of the time
 	// that it takes; and the last one, however long that takes.
-	hashingTime, hashingPart = 2 * time.Second, 10
+	hashingTime, hashingPart = 200 * time.Millisecond, 10
 )
 
 // Work is the worker: a process of its own, which applies a log to a database as
