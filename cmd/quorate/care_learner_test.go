@@ -42,7 +42,7 @@ func (l *link) throttle(t *testing.T, from, to string) {
 func (l *link) copy(to io.Writer, from io.Reader) {
 	const beat = 10 * time.Millisecond
 	for buf := make([]byte, 64<<10); ; time.Sleep(beat) { // the line's pace is what is tested
-		n := min(int64(len(buf)), l.rate.Load()*int64(beat)/int64(time.Second))
+		n := min(int64(len(buf)), l.rate.Load()/int64(time.Second/beat))
 		if n == 0 {
 			continue
 		}

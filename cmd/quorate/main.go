@@ -22,6 +22,7 @@ type cli struct {
 	Dev       devCmd       `cmd:"" help:"Run a whole cluster on this machine, to try and to break."`
 	Status    statusCmd    `cmd:"" help:"Show the cluster: exit code 0 healthy, 1 degraded, 2 no quorum."`
 	Explain   explainCmd   `cmd:"" help:"Say what this node would do now, and why nothing else; touches nothing."`
+	Doctor    doctorCmd    `cmd:"" help:"Measure whether this machine is fit: disk, clock, ports, network, store, certificates; exit code 0 go, 1 no-go."`
 	Pause     pauseCmd     `cmd:"" help:"Let housekeeping rest for a while."`
 	Resume    resumeCmd    `cmd:"" help:"End a pause."`
 	Recover   recoverCmd   `cmd:"" help:"Say which members are lost for good, when no quorum can come back."`

@@ -18,6 +18,9 @@ const (
 	writeLimit = 5 * time.Second
 )
 
+// Fsync measures the disk below a directory, which must be there.
+func Fsync(dir string) (hosts.Latency, error) { return fsync(dir) }
+
 // fsync writes as etcd's log does, each write followed by fdatasync, into a
 // file that has no name for long.
 func fsync(dir string) (hosts.Latency, error) {

@@ -12,6 +12,10 @@ import (
 	"strings"
 )
 
+// Holder is the name of the program that listens on a TCP port of this machine,
+// as far as /proc tells us; empty when it does not.
+func Holder(host string, port int) string { return holder(host, port) }
+
 // holder is the name of the program that listens on a TCP port, as far as /proc
 // tells us; empty when it does not.
 func holder(host string, port int) string {
