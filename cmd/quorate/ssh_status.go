@@ -65,6 +65,13 @@ func (c *sshDestroyCmd) Run(ctx context.Context, to streams) error {
 		fmt.Fprintln(to.out, "nothing to do: no host has anything of ours")
 		return nil
 	}
+	for _, name := range r.Gone {
+		line := name + ": nothing of ours is there"
+		if c.Data {
+			line += "; data that an earlier removal has left stays: what its directory is called is not known any more"
+		}
+		fmt.Fprintln(to.out, line)
+	}
 	if len(r.Stays) > 0 {
 		fmt.Fprintf(to.out, "cluster %s goes on with %s; these leave it first: %s\n", r.Cluster, strings.Join(r.Stays, ", "), orDash(strings.Join(r.Leaves, ", ")))
 	} else {

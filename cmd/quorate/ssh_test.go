@@ -50,6 +50,8 @@ func TestSSHDeploy(t *testing.T) {
 		t.Errorf("a second run has changed\n%s\nto\n%s", before, after)
 	}
 	r.says(r.q(0, r.ssh("status", []string{"b"})...), "cluster test  healthy", "voters 3/3 healthy")
+	r.says(a.sh("/opt/quorate/current/ask status"), "cluster test  healthy", "voters 3/3 healthy")
+	r.says(a.sh("/opt/quorate/current/ask explain"), "found a new cluster")
 
 	another, sum := r.another()
 	longest := r.writing(func() { out = r.q(0, r.deploying(abc, "--binary", another)...) })
@@ -175,6 +177,10 @@ func TestSSHGrow(t *testing.T) {
 	}
 	r.wantValue(r.client("d"), "kept", "1")
 
+	r.says(r.q(0, r.deploying(all)...), "b: start", "cluster test  healthy") // it has left, and is wanted back
+	r.nodes["b"].says(30*time.Second, "standing by as a spare")
+	r.q(0, r.ssh("destroy", []string{"b"}, "--yes")...)
+
 	acd := []string{"a", "c", "d"}
 	out = r.q(0, r.ssh("destroy", acd, "--yes")...)
 	r.says(out, "cluster test ENDS")
@@ -182,7 +188,7 @@ func TestSSHGrow(t *testing.T) {
 	r.says(out, "etcd's data of an earlier life is there", "voters 3/3 healthy")
 	r.wantValue(r.client("a"), "kept", "1")
 
-	r.q(0, r.ssh("destroy", append(acd, "b"), "--yes", "--data")...)
+	r.says(r.q(0, r.ssh("destroy", append(acd, "b"), "--yes", "--data")...), "b: nothing of ours is there; data that an earlier removal has left stays")
 	for _, h := range []*sshHost{a, c, d} {
 		h.pristine()
 	}

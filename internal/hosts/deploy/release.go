@@ -62,7 +62,9 @@ func (r Release) filesSum() string {
 // agent, whatever its port and certificates are.
 func (r Release) ask() []byte {
 	var b bytes.Buffer
-	b.WriteString("#!/bin/sh\n# ask COMMAND …: quorate, told how to reach this host's agent\nset -a\n. " + Current + "/environment\nset +a\nexec " + Current + "/quorate \"$@\"")
+	b.WriteString("#!/bin/sh\n# ask COMMAND …: quorate, told how to reach this host's agent\nset -a\n. " + Current + "/environment\nset +a\n" +
+		"if [ \"${1:-}\" = explain ]; then exec " + Current + "/quorate \"$@\" --config=" + Current + "/config.yaml; fi\n" + // asks no agent
+		"exec " + Current + "/quorate \"$@\"")
 	for _, word := range r.Target {
 		b.WriteString(" " + ssh.Quote(word))
 	}

@@ -38,6 +38,7 @@ main() {
   chown root:quorate "$new/config.yaml"
   chmod 0640 "$new/config.yaml"
   chmod 0600 "$new/environment"
+  chmod 0700 "$new/ask"
   chown -R quorate: "$new/files"
   find "$new/files" -type f -exec chmod 0600 {} +
   chmod 0500 "$new/files"

@@ -34,6 +34,7 @@ main() {
   end
   if [ "$(readlink /usr/local/bin/quorate 2>/dev/null)" = "$base/current/quorate" ]; then rm -f /usr/local/bin/quorate; fi
   rm -rf "$base"
+  rm -f "${DATA_DIR:?}/leaving" # it has left: whoever deploys again wants it back
   if [ "$DROP_DATA" = yes ]; then rm -rf "${DATA_DIR:?}"; fi
   if [ "$KEEP_DIR" = no ]; then rmdir "$DATA_DIR" 2>/dev/null || true; fi
   if [ "$KEEP_USER" = no ] && [ ! -d "$DATA_DIR" ]; then userdel quorate >/dev/null 2>&1 || true; fi
