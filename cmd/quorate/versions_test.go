@@ -143,6 +143,13 @@ func TestAnotherEtcdInItsPlace(t *testing.T) {
 	r.voters(60*time.Second, "a")
 	r.runs(20*time.Second, etcdbin.V36, "a")
 
+	r.eventually(120*time.Second, "the log that 3.5 began is written past", func() error {
+		rep, err := a.report()
+		if err == nil && rep.Elder != "" {
+			err = errors.New(rep.Elder)
+		}
+		return err
+	})
 	replace(etcdbin.V35)
 	crash()
 	a.fails(60*time.Second, "no etcd is started: etcd 3.6.14 ran last on this data, and --etcd offers 3.5.33: neither its minor nor the next")

@@ -128,8 +128,13 @@ func (o Observation) runningVersion() (oldest cluster.Version) {
 			agreed = r.Etcd.ClusterVersion
 		}
 	}
-	if !agreed.Zero() && (oldest.Zero() || minor(agreed).Less(minor(oldest))) {
+	switch {
+	case agreed.Zero():
+		return oldest
+	case oldest.Zero():
 		return agreed
+	case minor(agreed).Less(minor(oldest)):
+		return floor(agreed) // none of its patches that is too old to leave it is left
 	}
 	return oldest
 }

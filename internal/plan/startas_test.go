@@ -38,6 +38,7 @@ func TestStartAs(t *testing.T) {
 		"an empty disk forgets what ran":       {joins, all, LastRun{Version: version("3.7.3")}, []cluster.Report{report("a", "3.5.33", "3.5.0")}, "3.5.33"},
 		"joins the oldest":                     {joins, all, LastRun{}, []cluster.Report{report("a", "3.7.3", "3.6.0"), report("b", "3.6.14", "3.6.0")}, "3.6.14"},
 		"joins what is agreed on":              {joins, all, LastRun{}, []cluster.Report{report("a", "3.7.3", "3.6.0")}, "3.6.14"},
+		"joins what nobody runs any more":      {joins, "3.7.3", LastRun{}, []cluster.Report{report("a", "3.7.3", "3.6.0"), report("b", "3.7.3", "3.6.0")}, "3.7.3"},
 		"who is not up is no member":           {joins, all, LastRun{}, []cluster.Report{report("a", "3.6.14", "3.6.0"), {Cluster: "c", Name: "b", Etcd: cluster.EtcdState{Version: "3.5.33"}}}, "3.6.14"},
 		"another cluster is none of ours":      {joins, all, LastRun{}, []cluster.Report{report("a", "3.6.14", "3.6.0"), {Cluster: "d", Name: "b", Etcd: cluster.EtcdState{Healthy: true, Version: "3.5.33"}}}, "3.6.14"},
 		"joins over v2 content":                {joins, "3.6.14", LastRun{}, []cluster.Report{report("a", "3.5.33", "3.5.0"), report("b", "3.5.33", "3.5.0", v2)}, "etcd 3.6.14 would end in a panic: b holds"},
