@@ -127,7 +127,7 @@ func spaces() []space {
 		{"etcd", []opt{asIs, unknownEtcd, foreign}},
 		{"stranger", []opt{asIs, func(o *Observation) { o.Strangers = []string{at("b")} }}},
 	}}
-	return []space{alone, bare, orphan, household(), renewal(), machinery(), orphaned(), corruption()}
+	return []space{alone, bare, orphan, household(), renewal(), rolling(), machinery(), orphaned(), corruption()}
 }
 
 // renewal is three voters and a CA that has changed at some; b is seen from c

@@ -34,7 +34,7 @@ func violated(o Observation, d Decision) string {
 			why = asideBreaks(o)
 		case StopEtcd:
 			if o.Process.Foreign || asideBreaks(o) != "" && !makesRoom(o) {
-				why = restartBreaks(o)
+				why = restartBreaks(o, d)
 			}
 		case RemoveMember:
 			removals++

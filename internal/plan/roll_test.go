@@ -277,3 +277,41 @@ func rollBackRows() map[string]row {
 		"out of turn":                  {beginning(0, of(func(r *Rolled) { *r = Rolled{Runs: v36} })), start},
 	}
 }
+
+// wayBackBreaks is the judge's word on an etcd that goes back to what ran before.
+func wayBackBreaks(o Observation) string {
+	p := o.Process.Rolled
+	if p.Number == 0 || p.Up || p.Failed != nil || o.Etcd.Value().Healthy || o.Now.Sub(p.At) < time.Minute {
+		return "an etcd goes back that is up, or may yet be"
+	}
+	return ""
+}
+
+// rolling is three voters and a roll, that one may know otherwise, or have begun.
+func rolling() space {
+	mate := func(n string) axis {
+		return axis{n, []opt{
+			asIs, silent(n), staleAt(n, 0), staleAt(n, time.Hour), newCAAt(n, time.Hour), rolled(n, 4), failedAt(n, 4), follows(n, n, 5),
+			says(n, func(r *cluster.Report) { r.Roll = nil }), says(n, func(r *cluster.Report) { r.Roll.Number = 5 }), says(n, func(r *cluster.Report) { r.Roll.Nonce = "x" }),
+			says(n, func(r *cluster.Report) { r.Etcd.Healthy = false }), says(n, func(r *cluster.Report) { r.Restarting = true }),
+		}}
+	}
+	led := func(leader string) opt {
+		return func(o *Observation) {
+			*o = ring(leader, ordered(cluster.RollUpgrade, v37, v37), stale(turnAfter), allRun(v36), offered)
+		}
+	}
+	return space{name: "rolling", base: func() Observation { return ring("b") }, axes: []axis{
+		{"leader", []opt{led("a"), led("b"), led("c")}},
+		{"self", []opt{asIs, stale(0), func(o *Observation) { o.Process.Stale = cluster.Stale{} }, failedAt("a", 4), rolled("a", 4),
+			func(o *Observation) {
+				o.Process.Rolled = Rolled{Number: 4, At: o.Now.Add(-time.Hour), Runs: v37, Before: v36}
+			}}},
+		{"kind", []opt{asIs, ordered(cluster.RollRestart, cluster.Version{}, cluster.Version{}), ordered(cluster.RollDowngrade, v36, v36)}},
+		mate("b"), mate("c"),
+		{"name", []opt{asIs, func(o *Observation) { o.Self.Name = "d" }}},
+		{"etcd", []opt{asIs, sick(0), sick(time.Hour), foreign, unknownEtcd}},
+		{"members", []opt{asIs, unknownMembers}},
+		{"lock", []opt{asIs, paused, unknownLock, unknownRoll}},
+	}}
+}

@@ -57,9 +57,12 @@ func sick(ago time.Duration) opt {
 	}
 }
 
-// restartBreaks is the judge's word on an etcd that is stopped for its CA: of
+// restartBreaks is the judge's word on an etcd that is stopped in its turn: of
 // those that need it, the first alone, in a cluster that is well without it.
-func restartBreaks(o Observation) string {
+func restartBreaks(o Observation, d Decision) string {
+	if _, goesBack := d.Steps[0].(GiveUpRoll); goesBack && !o.Process.Foreign {
+		return wayBackBreaks(o)
+	}
 	if o.Process.Stale.Why == "" || o.Process.Foreign || o.Ledger.Lock.Unknown() || isPaused(o) {
 		return "an etcd is stopped that serves"
 	}
@@ -67,6 +70,10 @@ func restartBreaks(o Observation) string {
 	keeper := slices.IndexFunc(o.Reports, func(r cluster.Report) bool {
 		return r.Keeper && r.Etcd.Healthy && r.Etcd.ClusterID == o.Disk.ClusterID
 	})
+	roll := o.Ledger.Roll.Value()
+	if o.Process.Stale.Roll != 0 && (roll.Number != o.Process.Stale.Roll || roll.State != cluster.RollOpen || !me.Healthy) {
+		return "an etcd is stopped for a roll that is not open, or while it is sick"
+	}
 	if !me.Healthy {
 		if keeper < 0 || o.UnhealthySince.IsZero() || o.Now.Sub(o.UnhealthySince) < 10*time.Second || o.Now.Sub(o.Process.Stale.Since) < 10*time.Second {
 			return "a sick etcd is stopped too soon, or where no quorum lives without it"
@@ -96,6 +103,10 @@ func restartBreaks(o Observation) string {
 			return "two etcds are down"
 		case o.Reports[i].Etcd.Leader != me.Leader || o.Reports[i].Etcd.Term != me.Term:
 			return "a voter is stopped in an election"
+		case o.Process.Stale.Roll != 0 && (o.Reports[i].Roll == nil || o.Reports[i].Roll.Number != roll.Number || o.Reports[i].Roll.Nonce != roll.Nonce):
+			return "a voter is stopped for a roll that another does not know"
+		case o.Process.Stale.Roll != 0 && o.Reports[i].RollFailed != nil && o.Reports[i].RollFailed.Number == roll.Number:
+			return "a voter is stopped for a roll that has failed at another"
 		case o.Reports[i].Stale.Why != "" && m.ID != me.Leader && m.Name < o.Self.Name:
 			return "a voter is stopped out of its turn"
 		}
