@@ -185,7 +185,7 @@ func matters(a, b cluster.Report) bool {
 		}
 		return r.Roll.Number
 	}
-	return roll(a) != roll(b) || a.Rolled != b.Rolled || a.Etcd.Healthy != b.Etcd.Healthy || a.Stale != b.Stale ||
+	return roll(a) != roll(b) || a.Rolled != b.Rolled || a.Etcd.Healthy != b.Etcd.Healthy || a.Stale.Why != b.Stale.Why ||
 		epoch(a) != epoch(b) || grant(a) != grant(b) || a.Disk.State != b.Disk.State || a.Keeper != b.Keeper ||
 		a.Etcd.Leader != b.Etcd.Leader || len(a.Members) != len(b.Members) || len(a.Invitations) != len(b.Invitations) ||
 		a.Joining != b.Joining || len(a.Disowns) != len(b.Disowns) || a.Lost != b.Lost || a.Leaving != b.Leaving ||
