@@ -61,11 +61,8 @@ func (c *recoverCmd) showPassed(out io.Writer, passed []plan.Passed, listed []cl
 // held is what there is on a disk.
 func held(d cluster.Disk) string {
 	var parts []string
-	switch d.State {
-	case cluster.DiskData:
+	if d.State == cluster.DiskData {
 		parts = append(parts, fmt.Sprintf("data of epoch %d (term %d index %d)", d.Epoch(), d.Term, d.Index))
-	case cluster.DiskElsewhere:
-		parts = append(parts, "data outside of its data directory")
 	}
 	if len(d.Aside) > 0 {
 		parts = append(parts, "data set aside ("+strings.Join(d.Aside, ", ")+")")

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/seal"
 )
 
 const (
@@ -30,8 +31,9 @@ type memory struct {
 	mu      sync.Mutex
 	known   cluster.Stored
 	written cluster.Stored
-	at      time.Time // of the last write
-	lacks   string    // what the store lacks of it, as this node has found
+	at      time.Time      // of the last write
+	lacks   string         // what the store lacks of it, as this node has found as the keeper
+	owed    cluster.Stored // a full snapshot that reaches as far makes up for it
 }
 
 // recall reads what an earlier agent has known. A file that makes no sense is no
@@ -71,9 +73,28 @@ func (m *memory) lacking() string {
 func (m *memory) hold(s cluster.Stored) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.known = m.known.Farther(s); m.known == s {
+	m.known = m.known.Farther(s)
+	if s.Farther(m.owed) == s {
 		m.lacks = ""
 	}
+}
+
+// lack notes that the store does not reach as far as it did.
+func (m *memory) lack(why string, was cluster.Stored) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lacks, m.owed = why, was
+}
+
+// leave forgets what was found: another is the keeper, and looks for itself.
+func (m *memory) leave() { m.lack("", cluster.Stored{}) }
+
+// hear takes in what others know. It makes up for no lack: they may know what is
+// not there any more.
+func (m *memory) hear(s cluster.Stored) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known = m.known.Farther(s)
 }
 
 // due is what is to be written now; false for nothing.
@@ -111,11 +132,7 @@ func (a *Agent) remember(o plan.Observation) cluster.Stored {
 			far = far.Farther(r.Backup.Stored())
 		}
 	}
-	if far != a.memory.farthest() { // what is heard of makes up for no lack
-		a.memory.mu.Lock()
-		a.memory.known = a.memory.known.Farther(far)
-		a.memory.mu.Unlock()
-	}
+	a.memory.hear(far)
 	return a.memory.farthest()
 }
 
@@ -151,7 +168,8 @@ func (a *Agent) compareStore(ctx context.Context, before cluster.Stored, all []c
 			return err
 		}
 		end, err := src.Log.End(ctx, before.Epoch)
-		if err != nil && !errors.Is(err, chain.ErrDamaged) { // whose end is not known is behind
+		damaged := errors.Is(err, chain.ErrDamaged) || errors.Is(err, seal.ErrUnsigned) || errors.Is(err, seal.ErrForged)
+		if err != nil && !damaged {
 			return err
 		}
 		now = now.Farther(end.Stored())
@@ -160,9 +178,7 @@ func (a *Agent) compareStore(ctx context.Context, before cluster.Stored, all []c
 		return nil
 	}
 	why := fmt.Sprintf("the store reaches epoch %d, index %d, and once reached epoch %d, index %d: is it an old copy?", now.Epoch, now.Index, before.Epoch, before.Index)
-	a.memory.mu.Lock()
-	a.memory.lacks = why
-	a.memory.mu.Unlock()
+	a.memory.lack(why, before)
 	a.log.Error("THE STORE LACKS WHAT WAS STORED IN IT: a new full snapshot is taken", "why", why)
 	if a.shipping != nil {
 		a.shipping.Restart("the store lacks what was stored in it")

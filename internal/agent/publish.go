@@ -65,7 +65,10 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	r.Roll, r.Rolled, r.RollFailed = value(o.Ledger.Roll), o.Process.Rolled.Number, o.Process.Rolled.Failed
 	r.Lock, r.Verdict, r.Backup = value(o.Ledger.Lock), value(o.Ledger.Verdict), a.newestBackup(o)
 	r.Log, r.Proven = a.logReport(), a.proofs.provenKey()
-	r.Stored, r.Lacks = o.Stored, a.memory.lacking()
+	if r.Stored = o.Stored; e.Leader != 0 && e.Leader != e.MemberID {
+		a.memory.leave()
+	}
+	r.Lacks = a.memory.lacking()
 	a.keepStored(o.Now)
 	r.Care = a.reportCare(o)
 	r.Offers, r.Unfit, r.V2, r.Elder = o.Process.Offers, a.unfit(), o.Process.V2, o.Process.Elder

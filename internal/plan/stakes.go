@@ -78,7 +78,7 @@ type Passed struct {
 func leftBehind(o Observation) (all []Passed) {
 	v := o.Ledger.Verdict.Value()
 	for _, r := range o.answers() {
-		if r.Disk.State == cluster.DiskData || r.Disk.State == cluster.DiskElsewhere || slices.ContainsFunc(r.Disk.Aside, mayHoldData) {
+		if r.Disk.State == cluster.DiskData || slices.ContainsFunc(r.Disk.Aside, mayHoldData) {
 			all = append(all, Passed{Name: r.Name, Disk: r.Disk, GivenUp: slices.Contains(v.GiveUp, r.Name) || slices.Contains(v.Lost, r.Name)})
 		}
 	}
