@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+)
+
+// TestStoreRolledBack: while every machine was down, somebody has put an old copy
+// of the store in its place. The keeper knows how far the store once reached, and
+// says so, until a new full snapshot holds it all again.
+func TestStoreRolledBack(t *testing.T) {
+	t.Parallel()
+	r, a, b, c := formed(t, "--backup-interval", "1h")
+	client := r.client("a", "b", "c")
+	r.put(client, "k", "1")
+	r.backup(a)
+	r.awaitShipped(client)
+	store, old := filepath.Join(r.dir, "store"), filepath.Join(r.dir, "old")
+	must(t, os.CopyFS(old, os.DirFS(store)))
+	r.put(client, "k", "2")
+	newest := r.backup(b)
+	r.awaitShipped(client)
+	for _, h := range []*host{a, b, c} {
+		r.eventually(30*time.Second, h.name+" remembers", func() error {
+			raw, err := os.ReadFile(filepath.Join(h.dataDir(), "stored.json"))
+			if err != nil {
+				return err
+			}
+			if s := parsed[cluster.Stored](t, string(raw)); s.Epoch != 1 || s.Index < newest.Index {
+				return fmt.Errorf("%+v, and not %d", s, newest.Index)
+			}
+			return nil
+		})
+	}
+	for _, h := range []*host{a, b, c} {
+		h.crash()
+	}
+	must(t, os.Rename(store, store+"-new"))
+	must(t, os.Rename(old, store))
+
+	startAll(a, b, c)
+	r.voters(60*time.Second, "a", "b", "c")
+	r.eventually(40*time.Second, "the keeper says so, and makes up for it", func() error {
+		for _, h := range []*host{a, b, c} {
+			if strings.Contains(h.log(), "THE STORE LACKS WHAT WAS STORED IN IT") {
+				return nil
+			}
+		}
+		return errors.New("nobody does")
+	})
+	r.eventually(60*time.Second, "it is alarmed until a full snapshot holds all", func() error {
+		s, err := a.status()
+		switch {
+		case err != nil:
+			return err
+		case s.Lacks != "":
+			return errors.New(s.Lacks)
+		case s.Backup == nil || s.Backup.Index < newest.Index:
+			return fmt.Errorf("%+v", s.Backup)
+		}
+		return nil
+	})
+	for _, h := range []*host{a, b, c} {
+		if v := h.metric("quorate_store_rolled_back"); v != "0" {
+			t.Errorf("%s: quorate_store_rolled_back %q", h.name, v)
+		}
+	}
+}
