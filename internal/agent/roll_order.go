@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAn
 		return a.cancelRoll(ctx, roll.Value(), q)
 	}
 	answer, err := a.planRoll(s.observation, q)
+	answer.Problems = append(answer.Problems, notOurs(slices.Concat(s.observation.Reports, []cluster.Report{s.report}))...)
 	answer.Roll = roll.Value()
 	switch {
 	case err != nil || q.Plan:
@@ -51,6 +53,16 @@ func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAn
 		Backup: s.observation.Ledger.Backup.Value().Key, Reason: q.Reason, By: who(q.By), At: time.Now()}
 	answer.Roll, err = a.order(ctx, order)
 	return answer, err
+}
+
+// notOurs are the etcds that no agent may stop.
+func notOurs(reports []cluster.Report) (problems []string) {
+	for _, r := range reports {
+		if r.Etcd.Foreign {
+			problems = append(problems, r.Name+"'s etcd was not started by quorate: stop it, and its agent starts it anew")
+		}
+	}
+	return problems
 }
 
 func who(by string) string {
