@@ -31,6 +31,9 @@ const (
 	// takeMemory is what Go is to hold of it, in bytes; the rest of the 64 MiB are
 	// pages of the program file.
 	takeMemory = 24 << 20
+	// worthYielding is the smallest database whose backup yields to etcd and its
+	// clients: one of less takes a quarter of a second.
+	worthYielding = 64 << 20
 	// takeGrace is what it gets to take away what it has begun to upload.
 	takeGrace = 20 * time.Second
 )
@@ -54,7 +57,8 @@ type taken struct {
 }
 
 // taker takes backups in a process that gets what etcd and its clients leave of
-// processors and disk.
+// processors and disk: goroutines that a yielding one starts would not yield, and
+// one that waits for a processor would hold up the agent.
 func taker(c config.Config, files etcd.TLSFiles, auth etcd.Credentials, log *slog.Logger) agent.Taker {
 	if strings.HasPrefix(c.Store, "mem:") {
 		return nil // another process would have a store of its own
@@ -90,7 +94,7 @@ func inProcess(ctx context.Context, job takeJob) (done taken, err error) {
 	var out, errOut bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errOut
 	go hold.Write(append(what, '\n')) // ends with hold's Close at the latest
-	if err := background.Run(cmd); err != nil {
+	if err := cmd.Run(); err != nil {
 		return done, fmt.Errorf("taking a backup: %w: %s", errors.Join(context.Cause(ctx), err), strings.TrimSpace(errOut.String()))
 	}
 	return done, json.Unmarshal(out.Bytes(), &done)
@@ -119,6 +123,9 @@ func takeBackup(ctx context.Context, in io.Reader, to streams) error {
 	defer st.Close()
 	c := etcd.Dial(job.Endpoint, job.TLS, job.Auth)
 	defer c.Close()
+	if s, err := c.Status(ctx); err == nil && s.DBSize >= worthYielding {
+		background.Yield()
+	}
 	b, err := backup.Take(ctx, backup.Beside(c, job.DB), st.sealed, job.Meta)
 	if err != nil {
 		return err

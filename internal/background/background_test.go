@@ -1,6 +1,7 @@
 package background
 
 import (
+	"errors"
 	"io"
 	"os/exec"
 	"strings"
@@ -43,6 +44,30 @@ func TestRun(t *testing.T) {
 			}
 		}()
 		<-done
+	}
+}
+
+// TestYieldWhole: every thread of a process that runs already, and what it has
+// started, yields.
+func TestYieldWhole(t *testing.T) {
+	if !revocable() {
+		t.Fatal("this test wants CAP_SYS_NICE: run it as root")
+	}
+	const wait = "until chrt -p $$ | grep -q SCHED_IDLE; do sleep 0.01; done; "
+	cmd := exec.Command("sh", "-c", "sh -c '"+wait+"echo another' & "+wait+"echo the first; wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	yieldWhole(cmd.Process.Pid)
+	said, err := io.ReadAll(out)
+	if err = errors.Join(err, cmd.Wait()); err != nil || !strings.Contains(string(said), "the first") || !strings.Contains(string(said), "another") {
+		t.Errorf("%v: it said\n%s", err, said)
 	}
 }
 

@@ -48,13 +48,26 @@ var revocable = sync.OnceValue(func() bool {
 // hurry gives every thread of a process and of those below it the smallest share
 // that there is.
 func hurry(pid int) {
+	tree(pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: mostNice}, leastBestOf)
+}
+
+// yieldWhole is yield for all threads of a process and of those below it.
+func yieldWhole(pid int) {
+	tree(pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: mostNice}, classIdle)
+	if revocable() {
+		tree(pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, classIdle)
+	}
+}
+
+// tree sets what it can of every thread: what is refused stays as it was.
+func tree(pid int, attr *unix.SchedAttr, disk uintptr) {
 	for range treeIsComplete {
 		for p := range below(pid) {
 			tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(p) + "/task")
 			for _, t := range tasks {
 				if id, err := strconv.Atoi(t.Name()); err == nil {
-					_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: mostNice}, 0)
-					_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ofThread, uintptr(id), leastBestOf)
+					_ = unix.SchedSetAttr(id, attr, 0)
+					_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ofThread, uintptr(id), disk)
 				}
 			}
 		}

@@ -5,3 +5,5 @@ package background
 func yield() {}
 
 func hurry(int) {}
+
+func yieldWhole(int) {}
