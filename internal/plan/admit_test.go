@@ -86,7 +86,7 @@ func learnerRows() map[string]row {
 		"stalled":                               {house(learner("d"), probe("d", stale), silent("d")), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
 		"stalled, though its etcd runs":         {house(learner("d"), probe("d", stale), runs), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
 		"loading a large database":              {house(learner("d"), probe("d", stale), runs, loads), "keep: waiting for the learner to catch up (d)"}, // J3
-		"loaded one once, and its etcd is down": {house(learner("d"), probe("d", stale), loads), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
+		"loaded one once, and its etcd is down": {house(learner("d"), probe("d", stale), loads, says("d", func(r *cluster.Report) { r.Etcd.Running = false })), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
 		"loading for ever":                      {house(learner("d"), runs, loads, probe("d", func(o *Observation, p *Probe) { stale(o, p); p.ProgressAt = o.Now.Add(-time.Hour) })), "keep: a learner has stopped getting nearer: RemoveMember{d}"},
 		"never started, just added":             {house(unstarted(learner("d")), probe("d", justAdded), invite), "keep: waiting for the learner to catch up (http://d:2380)"},
 		"never started":                         {house(unstarted(learner("d")), probe("d", never), invite), "keep: a learner has stopped getting nearer: RemoveMember{http://d:2380}"}, // J2
