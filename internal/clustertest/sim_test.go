@@ -122,6 +122,13 @@ func covered(t *testing.T, reasons map[string]int) {
 		"turn: etcd restarts in its turn",
 		"turn: the leader hands over, before its turn",
 		"turn: etcd must restart, and waits: another voter's turn comes first",
+		"roll: every member has restarted",
+		"roll: a backup is taken before the next hop",
+		"roll: the next hop begins",
+		"roll: the data is to be brought to the older format",
+		"roll: etcd has not come up as the roll wants it",
+		"roll: a member did not come up as the roll wants it",
+		"roll: the roll's cluster is over",
 		"operator: recover",
 	} {
 		if reasons[want] == 0 {
