@@ -157,7 +157,11 @@ func TestRolledBack(t *testing.T) {
 	}
 	writes.end()
 	r.wantAcked(client, writes, "w")
-	if s, err := a.status(); err != nil || s.Roll == nil || s.State != control.Healthy {
-		t.Errorf("status shows %+v, %v; want the failed roll", s.Roll, err)
-	}
+	r.eventually(20*time.Second, "a healthy cluster, whose status shows the failed roll", func() error {
+		s, err := a.status()
+		if err == nil && (s.Roll == nil || s.State != control.Healthy) {
+			err = fmt.Errorf("%s: %s, roll %+v", s.State, s.Reason, s.Roll)
+		}
+		return err
+	})
 }

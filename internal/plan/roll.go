@@ -20,7 +20,7 @@ func tendRoll(o Observation, h house) (Decision, bool) {
 		return do("roll", "the roll's cluster is over", []any{"of epoch ", r.Epoch}, o.end(cluster.RollFailed, "the cluster has been recovered as another epoch")), true
 	}
 	if name, why, failed := o.failedAt(r); failed {
-		return do("roll", "a member did not come up as the roll wants it", []any{name, ": ", why}, o.end(cluster.RollFailed, why)), true
+		return do("roll", "a member did not come up as the roll wants it", []any{name, ": ", why}, o.end(cluster.RollFailed, name+": "+why)), true
 	}
 	behind := o.behind(r, h)
 	switch {

@@ -89,7 +89,7 @@ func rollBack(o Observation, d Decision) Decision {
 		return d
 	}
 	p := o.Process.Rolled
-	failed := GiveUpRoll{p.Number, fmt.Sprintf("%s: etcd %s: %s", o.Self.Name, p.Runs, why)}
+	failed := GiveUpRoll{p.Number, fmt.Sprintf("etcd %s: %s", p.Runs, why)}
 	steps := []Step{failed}
 	if o.Process.Running && p.Before != p.Runs {
 		steps = append(steps, StopEtcd{})
