@@ -8,8 +8,9 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-// newbornSize bounds the database of a member that has received nothing yet.
-const newbornSize = 1 << 20
+// newbornSize bounds the database of a member that has received nothing yet:
+// bbolt takes 16 MB at once.
+const newbornSize = 20 << 20
 
 // CatchingUp says how far a running etcd is with the database that its leader
 // sends it, by the files in its data directory: etcd writes what arrives to a
