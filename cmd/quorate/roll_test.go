@@ -140,7 +140,14 @@ func TestRolledBack(t *testing.T) {
 		}
 		return nil
 	})
-	out, _, code := r.quorate("upgrade", "--plan", a.agentFlag())
+	var out string
+	var code int
+	r.eventually(20*time.Second, "the keeper has heard it", func() (err error) {
+		if out, _, code = r.quorate("upgrade", "--plan", a.agentFlag()); code != 0 {
+			err = errors.New(out)
+		}
+		return err
+	})
 	if want := "upgrade etcd from 3.6.14 to 3.7.3"; code != 0 || !strings.Contains(out, want) || strings.Count(out, "restart ") != 3 || strings.Count(out, "backup") != 1 {
 		t.Errorf("exit code %d, want %q, a backup and three restarts:\n%s", code, want, out)
 	}
