@@ -101,6 +101,11 @@ type slowNode struct {
 	disk *slowDisk
 }
 
+// WrapChild makes a slow one of what the loopback finds below this one.
+func (n *slowNode) WrapChild(_ context.Context, ops fs.InodeEmbedder) fs.InodeEmbedder {
+	return &slowNode{LoopbackNode: *ops.(*fs.LoopbackNode), disk: n.disk}
+}
+
 // Fsync waits as the disk would.
 func (n *slowNode) Fsync(ctx context.Context, f fs.FileHandle, flags uint32) syscall.Errno {
 	time.Sleep(time.Duration(n.disk.takes.Load()))
@@ -121,10 +126,7 @@ func (r *rig) mountSlow(dir string) *slowDisk {
 	var info syscall.Stat_t
 	must(r.t, syscall.Stat(root.Path, &info))
 	root.Dev = uint64(info.Dev)
-	root.NewNode = func(*fs.LoopbackRoot, *fs.Inode, string, *syscall.Stat_t) fs.InodeEmbedder {
-		return &slowNode{LoopbackNode: fs.LoopbackNode{RootData: root}, disk: disk}
-	}
-	root.RootNode = root.NewNode(root, nil, "", &info)
+	root.RootNode = &slowNode{LoopbackNode: fs.LoopbackNode{RootData: root}, disk: disk}
 	srv, err := fs.Mount(dir, root.RootNode, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true}})
 	must(r.t, err)
 	r.t.Cleanup(func() {

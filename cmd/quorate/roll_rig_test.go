@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
-	"github.com/quorate/quorate/internal/control"
 )
 
 // rollRun is a `quorate roll` or `upgrade` that runs.
@@ -107,17 +106,4 @@ func (r *rig) led(names ...string) (leader *host, others []*host) {
 		return nil
 	})
 	return leader, others
-}
-
-// turns is how far each member is, as the host's agent sees it.
-func (h *host) turns() map[string]control.Turn {
-	out := map[string]control.Turn{}
-	s, err := h.status()
-	if err != nil {
-		return out
-	}
-	for _, n := range s.Nodes {
-		out[n.Name] = n.Turn
-	}
-	return out
 }

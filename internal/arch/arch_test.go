@@ -75,7 +75,7 @@ var arrows = map[string][]string{
 	"internal/doctor":       {},
 	"internal/hosts/deploy": {"internal/control", "internal/hosts", "internal/hosts/probe", "internal/hosts/ssh"},
 	"cmd/quorate": {"internal/agent", "internal/aws", "internal/background", "internal/backup", "internal/chain", "internal/child", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable", "internal/gate", "internal/seal", "internal/seal/kms",
-		"internal/etcd", "internal/firewall", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/printed", "internal/replay", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
+		"internal/etcd", "internal/firewall", "internal/ledger", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/printed", "internal/replay", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
 		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles", "internal/doctor", "internal/hosts", "internal/hosts/deploy", "internal/hosts/probe", "internal/hosts/ssh", "internal/unit", "internal/v2backup"},
 }
 

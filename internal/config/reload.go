@@ -17,7 +17,7 @@ var ErrRestart = errors.New("needs a restart")
 // live are the keys that may change while an agent runs.
 var live = []string{
 	"auto-recover", "backup-interval", "backup-keep", "backup-keep-daily", "backup-keep-hourly", "backup-keep-monthly", "backup-keep-weekly",
-	"crash-limit", "dead-after", "join", "log-level", "size", "surge-wait",
+	"compaction-keep", "crash-limit", "dead-after", "defragment-below", "hash-check-interval", "join", "learner-patience", "log-level", "size", "surge-wait",
 }
 
 // Reload reads the file again. The Config that it returns has the new values
