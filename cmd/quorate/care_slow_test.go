@@ -103,7 +103,7 @@ type slowNode struct {
 
 // WrapChild makes a slow one of what the loopback finds below this one.
 func (n *slowNode) WrapChild(_ context.Context, ops fs.InodeEmbedder) fs.InodeEmbedder {
-	return &slowNode{LoopbackNode: *ops.(*fs.LoopbackNode), disk: n.disk}
+	return &slowNode{LoopbackNode: fs.LoopbackNode{RootData: ops.(*fs.LoopbackNode).RootData}, disk: n.disk}
 }
 
 // Fsync waits as the disk would.
