@@ -303,6 +303,7 @@ func goersRows() map[string]row {
 		return see(append([]opt{peers("a", "b", "c", "d"), keeping(voters("a", "b", "c", "d")...)}, opts...)...)
 	}
 	return map[string]row{
+		"one's keys differ":            {four(size(4), hashes(time.Second, "aaba", "aaba")), "[c] keep: a member's keys differ from the majority's: it is replaced, its data kept (c; at revision 8: a 00000061, b 00000061, c 00000062, d 00000061): RemoveMember{c}"},
 		"one departs":                  {four(cloud, ending("b"), handled("HoldMachine{b}", 0)), "[b] keep: a voter departs, and its replacement votes: RemoveMember{b}"},
 		"one departs, another is down": {four(cloud, ending("b"), handled("HoldMachine{b}", 0), down("c", 0)), "[b] keep: a voter departs, and its replacement votes: RemoveMember{b}"},
 	}

@@ -119,6 +119,7 @@ func rollTurnRows() map[string]row {
 	}
 	return map[string]row{
 		"all know of it":                  {base(), turn},
+		"it defragments":                  {base(ordered(cluster.RollDefragment, cluster.Version{}, cluster.Version{})), turn + ", DefragmentData{}"},
 		"the only member":                 {see(keeping(voters("a")...), size(1), restart, stale(0)), "turn: etcd restarts in its turn (roll 4, the only member): TakeTurn{4}, StopEtcd{}"},
 		"another comes first":             {base(func(o *Observation) { o.Self.Name = "d" }, staleAt("c", time.Hour)), waits + "another voter's turn comes first (c; roll 4)"},
 		"the one before has restarted":    {base(func(o *Observation) { o.Self.Name = "d" }, rolled("c", 4)), turn},
@@ -163,6 +164,7 @@ func rollRows() map[string]row {
 	downTo := func(v cluster.Version) opt {
 		return etcdOf("a", func(e *cluster.EtcdState) { e.DowngradeTo = minor(v) })
 	}
+	unfit := func(_ *Observation, p *Probe) { p.Healthy = false }
 	const done = "roll: every member has restarted (roll 4): WriteRoll{5 restart done}"
 	const open = "roll: the members restart in their turns "
 	return map[string]row{
@@ -170,6 +172,16 @@ func rollRows() map[string]row {
 		"by more than this one":          {restart(rolled("b", 9)), done},
 		"we have not":                    {restart(rolled("a", 3)), open + "(a is next or waits)"},
 		"one has not":                    {restart(rolled("b", 3)), open + "(b is next or waits)"},
+		"one does not answer us":         {restart(probe("b", unfit)), open + "(b is next or waits)"},
+		"a restart, of any version":      {restart(agreed(v35)), done},
+		"there is room, and no limit":    {restart(size(0), peers("a", "b", "c", "d"), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{4 members}, AddLearner{d}"},
+		"order, one does not answer us":  {order(probe("b", unfit)), "roll: the next hop is not safe yet (b is unhealthy)"},
+		"order, another etcd is there":   {order(says("b", func(r *cluster.Report) { r.Etcd.MemberID = 0x99 })), "roll: the next hop is not safe yet (b is unhealthy)"},
+		"order, no store, no backups":    {order(func(o *Observation) { o.Settings.HasStore, o.Ledger.Backup = false, cluster.Unknown[cluster.Backup]() }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
+		"order, without a store":         {order(func(o *Observation) { o.Settings.HasStore = false }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
+		"order, its backup has gone":     {order(ofBackup("k0"), newestBackup("")), "roll: a backup is taken before the next hop (by b): TakeBackup{b}"},
+		"down, run, and not agreed on":   {lower(allRun(v36)), "roll: etcd has not agreed on its new version yet (it is 3.7.0)"},
+		"down, cancelled before a hop":   {house3(ordered(cluster.RollDowngrade, cluster.Version{}, v36), cancelled), "keep: all is well (3 of 3 voters healthy)"},
 		"one is silent":                  {restart(silent("b")), open + "(b is next or waits)"},
 		"one is unhealthy":               {restart(down0("b")), open + "(b is next or waits)"},
 		"one says that it is unhealthy":  {restart(says("b", func(r *cluster.Report) { r.Etcd.Healthy = false })), open + "(b is next or waits)"},

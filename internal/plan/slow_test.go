@@ -51,6 +51,7 @@ func slowRows() map[string]row {
 		"a slow leader, c is slow too":           {house3(slow("a"), slow("c"), probe("b", lagging)), hands + "b}"},
 		"a slow leader, c may be interrupted":    {house3(cloud, slow("a"), slow("b"), func(o *Observation) { o.Machines.Uneasy = []string{"i-c"} }), hands + "c}"},
 		"all disks are slow":                     {house3(slow("a"), slow("b"), slow("c")), "keep: the leader's disk is slow, and no other voter is fit to lead"},
+		"the leader departs, all are slow":       {house3(cloud, slow("b"), slow("c"), state("a", cluster.Terminating)), "keep: the leader does not stay, and hands over first: TransferLeadership{b}"},
 		"a slow leader alone":                    {see(size(1), peers("a"), keeping(voters("a")...), slow("a")), "keep: the leader's disk is slow, and no other voter is fit to lead"},
 		"a slow leader, paused house":            {house3(slow("a"), paused), "keep: housekeeping is paused (ann: upgrade)"},
 		"a slow leader, the lead moved just now": {house3(slow("a"), unburdened(59*time.Second)), "keep: a voter's disk is slow, which is no reason to remove it (3 of 3 voters healthy; a: slow, its disk takes 2s to make a few bytes durable)"},
@@ -69,29 +70,73 @@ func slowRows() map[string]row {
 	}
 }
 
-// TestPulse: what a disk's pace makes of it, beat by beat: s is slow, h hangs, m
+// ailmentRows are what is told of the voters beside the keeper's reason.
+func ailmentRows() map[string]row {
+	nothing := func(*cluster.Report) {}
+	return map[string]row{
+		"all is well":          {house3(), ""},
+		"a follower says none": {ring("b", slow("a")), ""},
+		"its etcd is down":     {house3(unwell("c", func(r *cluster.Report) { r.Etcd = cluster.EtcdState{} })), "c down"},
+		"it runs no more":      {house3(unwell("c", func(r *cluster.Report) { r.Etcd.Running = false })), "c down"},
+		"its etcd runs":        {house3(unwell("c", nothing)), "c cut off"},
+		"another etcd runs":    {house3(unwell("c", func(r *cluster.Report) { r.Etcd.MemberID = 0x99 })), "c unheard"},
+		"another etcd is well": {house3(unwell("c", func(r *cluster.Report) { r.Etcd.MemberID, r.Etcd.Healthy = 0x99, true })), "c unheard"},
+		"another, and b hears": {house3(unwell("c", func(r *cluster.Report) { r.Etcd.MemberID = 0x99 }), hearsOf("b", "c")), "c unheard"},
+		"it is silent":         {house3(down("c", time.Hour)), "c unheard"},
+	}
+}
+
+func TestAilments(t *testing.T) { checkAs(t, ailmentRows(), askAilments) }
+
+func askAilments(o Observation) string {
+	var all []string
+	for _, a := range Ailments(o) {
+		all = append(all, a.Name+" "+a.Kind)
+	}
+	return strings.Join(all, "; ")
+}
+
+// tornRows are why nothing may be let go, in the keeper's eyes and in the others'.
+func tornRows() map[string]row {
+	return map[string]row{
+		"nobody differs":     {house3(), ""},
+		"three differ":       {house3(hashes(time.Second, "abc", "abc")), "at revision 8: a 00000061, b 00000062, c 00000063"},
+		"by the keeper":      {ring("b", says("b", func(r *cluster.Report) { r.Care.Torn = "a 1, b 2" })), "a 1, b 2"},
+		"by the last keeper": {ring("b", hashes(time.Second, "abc", "abc")), ""},
+	}
+}
+
+func TestTorn(t *testing.T) { checkAs(t, tornRows(), Torn) }
+
+// pulses are what a disk's pace makes of it, beat by beat: s is slow, h hangs, m
 // is middling, w is well; upper case is the state after the beat.
-func TestPulse(t *testing.T) {
+var pulses = map[string]string{
+	"wwwwww":         "......",
+	"swswsmss":       ".......S",
+	"ss":             ".S",
+	"h":              "S",
+	"hwwwwwww":       "SSSSS...",
+	"hwwwwmwwwwws":   "SSSSSSSSSS..",
+	"hwwwwhwwwww":    "SSSSSSSSSS.",
+	"mmmmmmmm":       "........",
+	"hmmmmmmmmmmmmm": "SSSSSSSSSSSSSS",
+}
+
+func askPulse(beats string) string {
 	pace := map[rune]time.Duration{'s': fsyncSlow, 'h': fsyncHung, 'm': fsyncSlow - 1, 'w': fsyncWell - 1}
-	for beats, want := range map[string]string{
-		"wwwwww":         "......",
-		"swswsmss":       ".......S",
-		"ss":             ".S",
-		"h":              "S",
-		"hwwwwwww":       "SSSSS...",
-		"hwwwwmwwwwws":   "SSSSSSSSSS..",
-		"hwwwwhwwwww":    "SSSSSSSSSS.",
-		"mmmmmmmm":       "........",
-		"hmmmmmmmmmmmmm": "SSSSSSSSSSSSSS",
-	} {
-		var p Pulse
-		var got strings.Builder
-		for _, b := range beats {
-			p = p.Beat(pace[b])
-			got.WriteString(map[bool]string{true: "S", false: "."}[p.Slow])
-		}
-		if got.String() != want {
-			t.Errorf("%s: got %s, want %s", beats, got.String(), want)
+	var p Pulse
+	var got strings.Builder
+	for _, b := range beats {
+		p = p.Beat(pace[b])
+		got.WriteString(map[bool]string{true: "S", false: "."}[p.Slow])
+	}
+	return got.String()
+}
+
+func TestPulse(t *testing.T) {
+	for beats, want := range pulses {
+		if got := askPulse(beats); got != want {
+			t.Errorf("%s: got %s, want %s", beats, got, want)
 		}
 	}
 }

@@ -46,6 +46,8 @@ func DefragStale(o Observation) bool {
 	switch {
 	case !e.Healthy || e.Learner || below <= 0 || o.Process.Foreign || !o.Process.Running:
 		return false
+	case e.DBInUse <= 0: // this etcd does not tell
+		return false
 	case o.Ledger.Roll.Unknown() || o.Ledger.Roll.Value().Open() || len(o.alarms(cluster.NoSpace)) > 0:
 		return false
 	case within(o.Now.Sub(o.Care.Defragged), defragAgain):

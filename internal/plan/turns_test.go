@@ -124,6 +124,7 @@ func turnRows() map[string]row {
 	hidden := unknownMembers
 	return map[string]row{
 		"a follower's turn":                    {ring("b"), restarts},
+		"the members' keys differ":             {ring("b", says("b", func(r *cluster.Report) { r.Care.Torn = "a 1, b 2" })), waits + "the members' keys differ, and no majority agrees (its CA has changed)"},
 		"its CA is what it was":                {ring("b", func(o *Observation) { o.Process.Stale = cluster.Stale{} }), calm},
 		"not ours to stop":                     {ring("b", func(o *Observation) { o.Process.Foreign = true }), calm},
 		"something else is to be done":         {ring("b", unstamped, seed(cluster.Seed{Kind: cluster.SeedAdopted, ClusterID: 0x77})), "adopt: the data is of the adopted cluster: WriteStartedMark{1}, AdoptData{1}"},
