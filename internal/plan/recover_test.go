@@ -99,6 +99,7 @@ func recoverFromABackupRows() map[string]row {
 		"so, says another":                           {fresh(reaching("k1", 5, 9), saysHeld("e", 1, 5, 10)), "refuse: the store once held more than it does now: use `quorate recover` (k1)"},
 		"so, and there is none at all":               {fresh(noBackup, notReady, checkpoint(), onceHeld(1, 5, 10, true)), "refuse: the store once held more than it does now: use `quorate recover`"},
 		"so, and an operator has spoken":             {fresh(reaching("k1", 5, 9), onceHeld(1, 5, 10, true), lost("a")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
+		"more, of an epoch before, and now none":     {fresh(noBackup, notReady, checkpoint(), onceHeld(0, 5, 10, true)), "recover: every disk of the epoch is proven lost (seed: empty): WriteCharter{2 empty d+e+f}"},
 		"the store holds what it once held":          {fresh(reaching("k1", 5, 10), onceHeld(1, 5, 10, false)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"data set aside, and a backup":               {fresh(orEmpty, keptAside("e", "epoch-1-x")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"all gone, a backup, an operator":            {fresh(orEmpty), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},

@@ -168,9 +168,15 @@ func rollRows() map[string]row {
 	const done = "roll: every member has restarted (roll 4): WriteRoll{5 restart done}"
 	const open = "roll: the members restart in their turns "
 	return map[string]row{
-		"a restart is done":              {restart(), done},
-		"by more than this one":          {restart(rolled("b", 9)), done},
-		"we have not":                    {restart(rolled("a", 3)), open + "(a is next or waits)"},
+		"a restart is done":     {restart(), done},
+		"by more than this one": {restart(rolled("b", 9)), done},
+		"we have not":           {restart(rolled("a", 3)), open + "(a is next or waits)"},
+		"a learner that has rolled": {restart(peers("a", "b", "c", "d"), func(o *Observation) {
+			o.Members = cluster.Known(of(o.Members.Value(), learner("d")))
+			o.Ledger.Checkpoint = cluster.Known(cluster.Checkpoint{Epoch: 1, Members: o.Members.Value()})
+		}, asks("d"), says("d", func(r *cluster.Report) {
+			r.Etcd, r.Rolled = cluster.EtcdState{Running: true, Healthy: true, MemberID: id("d"), Learner: true}, 4
+		}), probe("d", func(o *Observation, p *Probe) { lagging(o, p); p.Healthy, p.State.MemberID = true, id("d") })), "roll: the members restart in their turns (d is next or waits)"},
 		"one has not":                    {restart(rolled("b", 3)), open + "(b is next or waits)"},
 		"one does not answer us":         {restart(probe("b", unfit)), open + "(b is next or waits)"},
 		"a restart, of any version":      {restart(agreed(v35)), done},
