@@ -49,7 +49,7 @@ func (h *host) etcdDir() string { return filepath.Join(h.dataDir(), "etcd") }
 // damage stops a host as a power cut does, flips a value in its database, and starts it.
 func (h *host) damage(from, to string) {
 	h.r.t.Helper()
-	h.crash()
+	h.term() // what is not committed to the database yet is by then
 	h.flip(h.etcdDir(), from, to)
 	h.start()
 }

@@ -78,8 +78,12 @@ func TestShippedWhenAllIsLost(t *testing.T) { // not parallel: it wants the proc
 		}
 	}
 	last.end()
-	if rate := float64(writes) / spent.Seconds(); rate < loadedRate {
-		t.Errorf("%.0f writes/s on the mean: less than %d proves little", rate, loadedRate)
+	wanted := loadedRate
+	if !long() { // other tests have their share of the machine
+		wanted /= 2
+	}
+	if rate := float64(writes) / spent.Seconds(); rate < float64(wanted) {
+		t.Errorf("%.0f writes/s on the mean: less than %d proves little", rate, wanted)
 	}
 	s := r.shipped(1)
 	n, first := s.lacking(last)

@@ -18,6 +18,7 @@ import (
 const (
 	calmPace   = 200 * time.Second
 	lockEvery  = 300 * time.Second
+	rollEvery  = 600 * time.Second
 	hurryPace  = 300 * time.Millisecond
 	patientFor = time.Minute // of hurry, then
 	slowPace   = 2 * time.Second
@@ -258,9 +259,9 @@ func (b *storeBook) readLock(ctx context.Context) error {
 	return err
 }
 
-// readRoll reads the newest roll, as seldom as the lock: news comes from others.
+// readRoll reads the newest roll, more seldom than the lock: news comes from others.
 func (b *storeBook) readRoll(ctx context.Context) error {
-	if !b.rollAt.IsZero() && time.Since(b.rollAt) < lockEvery {
+	if !b.rollAt.IsZero() && time.Since(b.rollAt) < rollEvery {
 		return nil
 	}
 	r, err := read(b.ledger.Roll(ctx, b.facts().Roll.Value().Number))

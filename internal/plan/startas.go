@@ -19,6 +19,7 @@ type LastRun struct {
 // StartAs is which etcd the step starts, or the zero version and why none is.
 func StartAs(o Observation, s StartEtcd, ran LastRun) (cluster.Version, string) {
 	running := o.runningVersion()
+	ran.Agreed = decided(ran.Agreed)
 	last := ran.Version
 	if s.State != "resume" {
 		last = cluster.Version{} // the disk is empty, whatever it held
@@ -115,7 +116,7 @@ func SeedAs(offers []cluster.Version, of cluster.Version) cluster.Version {
 // runningVersion is the oldest that a member runs, as far as their agents tell,
 // and not above what the cluster has agreed on; zero: nobody tells.
 func (o Observation) runningVersion() (oldest cluster.Version) {
-	agreed := o.Etcd.Value().ClusterVersion
+	agreed := decided(o.Etcd.Value().ClusterVersion)
 	for _, r := range o.Reports {
 		v := versionOf(r.Etcd)
 		if r.Cluster != o.Settings.Cluster || !r.Etcd.Healthy || v.Zero() || r.Disk.Stamp != nil && r.Disk.Epoch() < o.epoch() {
@@ -125,7 +126,7 @@ func (o Observation) runningVersion() (oldest cluster.Version) {
 			oldest = v
 		}
 		if agreed.Zero() {
-			agreed = r.Etcd.ClusterVersion
+			agreed = decided(r.Etcd.ClusterVersion)
 		}
 	}
 	switch {
@@ -137,6 +138,15 @@ func (o Observation) runningVersion() (oldest cluster.Version) {
 		return floor(agreed) // none of its patches that is too old to leave it is left
 	}
 	return oldest
+}
+
+// decided is the version that a cluster has agreed on, and zero while it has not:
+// etcd calls that 3.0.0, until every founder has answered once.
+func decided(v cluster.Version) cluster.Version {
+	if v.Less(cluster.Version{Major: 3, Minor: 4}) {
+		return cluster.Version{}
+	}
+	return v
 }
 
 // foundersOffer are the versions that every founder that answers offers, else
