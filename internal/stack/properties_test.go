@@ -289,7 +289,7 @@ func TestPair(t *testing.T) {
 				alarms++
 			}
 		}
-		if first := n.region == "eu-central-1"; first != (alarms == 5) || !first && alarms > 0 {
+		if first := n.region == "eu-central-1"; first != (alarms == 6) || !first && alarms > 0 {
 			t.Errorf("%s: %d alarms and subscriptions", n.name, alarms)
 		}
 	}
@@ -304,7 +304,7 @@ func TestAlarms(t *testing.T) {
 			missing[id] = r.Properties["TreatMissingData"].(string)
 		}
 	}
-	want := map[string]string{"UnhealthyAlarm": "breaching", "BackupAlarm": "breaching", "QuotaAlarm": "missing", "ToleranceAlarm": "missing"}
+	want := map[string]string{"UnhealthyAlarm": "breaching", "BackupAlarm": "breaching", "QuotaAlarm": "missing", "ToleranceAlarm": "missing", "UnshippedAlarm": "missing"}
 	if fmt.Sprint(missing) != fmt.Sprint(want) {
 		t.Errorf("alarms %v, want %v", missing, want)
 	}
