@@ -32,6 +32,8 @@ func tendRoll(o Observation, h house) (Decision, bool) {
 		return do("roll", "the members restart in their turns", []any{behind, " is next or waits"}), true
 	case !o.agreedOn(r.Hop):
 		return do("roll", "etcd has not agreed on its new version yet", []any{"it is ", o.Etcd.Value().ClusterVersion}), true
+	case r.Kind == cluster.RollDowngrade && !o.Etcd.Value().DowngradeTo.Zero():
+		return do("roll", "etcd has not ended its part of the downgrade yet", []any{"to ", o.Etcd.Value().DowngradeTo}), true
 	case r.Hop != r.To:
 		return openHop(o, h)
 	}
