@@ -19,6 +19,7 @@ import (
 
 	"github.com/quorate/quorate/internal/background"
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/clustertest/etcdbin"
 )
 
 // BenchmarkRecovery is the table of backups and recovery, on one cluster of
@@ -70,7 +71,7 @@ func BenchmarkBackupMemory(b *testing.B) {
 // benchBackup compares, in turn, quorate backup create with etcdctl snapshot save
 // of the same member.
 func (r *rig) benchBackup(b *testing.B) {
-	etcdctl := tool(b, "etcdctl")
+	etcdctl := etcdbin.Etcdctl(b, etcdbin.V37)
 	leader := r.leader("a", "b", "c")
 	from := r.nodes[r.backup(leader).By]   // the first is not counted
 	var took, ctlCPU, etcdCPU [2][]float64 // of etcdctl, of quorate

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,28 +141,4 @@ func childTicks() int64 {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u)
 	return (u.Utime.Nano() + u.Stime.Nano()) / 1e7
-}
-
-const toolVersion = "v3.7.3"
-
-// tool builds one of etcd's from its module, as its makers would, once.
-func tool(b *testing.B, name string) string {
-	b.Helper()
-	tools, err := filepath.Abs("../../.tools")
-	must(b, err)
-	path := filepath.Join(tools, name+"-"+toolVersion)
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	dir := b.TempDir()
-	for _, argv := range [][]string{
-		{"go", "mod", "init", "scratch"},
-		{"go", "get", "-tool", "go.etcd.io/etcd/" + name + "/v3@" + toolVersion},
-		{"go", "build", "-o", path, "go.etcd.io/etcd/" + name + "/v3"},
-	} {
-		cmd := exec.Command(argv[0], argv[1:]...)
-		cmd.Dir = dir
-		run(b, cmd)
-	}
-	return path
 }

@@ -174,9 +174,10 @@ func TestCorruptTorn(t *testing.T) {
 		}
 		return err
 	})
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	d.stays(6, "waits for a place", func(cluster.Report) error { // a report a second
 		if now := r.members(r.client("a")); fmt.Sprint(now) != fmt.Sprint(ids) {
-			t.Fatalf("members %v, before %v", now, ids)
+			return fmt.Errorf("members %v, before %v", now, ids)
 		}
-	}
+		return nil
+	})
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quorate/quorate/internal/clustertest/apt"
+	"github.com/quorate/quorate/internal/clustertest/etcdbin"
 	"github.com/quorate/quorate/internal/clustertest/named"
 )
 
@@ -134,8 +134,8 @@ func TestNamesOfDNS(t *testing.T) {
 	b.startNamed(conf)
 	r.voters(60*time.Second, "a", "b", "c")
 
-	for version, path := range map[string]string{"3.4": apt.Need(t, "/usr/bin/etcdctl", "etcd-client"), etcdctlVersion: newestEtcdctl(t)} {
-		etcdctl := resolving(conf, path, "--discovery-srv", "example.org", "--insecure-discovery", "member", "list")
+	for _, version := range []string{etcdbin.V34, etcdbin.V37} {
+		etcdctl := resolving(conf, etcdbin.Etcdctl(t, version), "--discovery-srv", "example.org", "--insecure-discovery", "member", "list")
 		etcdctl.Env = append(os.Environ(), "ETCDCTL_API=3")
 		out, err := etcdctl.CombinedOutput()
 		if err != nil || strings.Count(string(out), "started") != 3 {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/clustertest/etcdbin"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -112,7 +113,7 @@ func (w watchedStore) Upload(ctx context.Context, key string, r io.Reader) (int6
 // BenchmarkRecovery has. The processors' time is told of both sides, etcd's own
 // apart. QUORATE_BENCH_MIB is how much data there is, 1024 by default.
 func BenchmarkBackup(b *testing.B) {
-	etcdctl := buildTool(b, "etcdctl")
+	etcdctl := etcdbin.Etcdctl(b, etcdbin.V37)
 	n := seeded(b, benchMiB(b))
 	c := n.connect(b)
 	awaitServing(b, c)

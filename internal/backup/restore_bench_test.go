@@ -21,20 +21,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/clustertest/etcdbin"
 	"github.com/quorate/quorate/internal/store"
 )
 
-const (
-	etcdutlVersion = "v3.7.3"
-	restorePairs   = 5
-)
+const restorePairs = 5
 
 // BenchmarkRestore compares, at 1 GB (QUORATE_BENCH_MIB) of 1 KB values half of
 // which compress, our
 // restore from a directory store with what people type: zstd -d, then etcdutl
 // snapshot restore. Each side runs in turn, with the source in the page cache.
 func BenchmarkRestore(b *testing.B) {
-	zstd, etcdutl := findZstd(b), buildEtcdutl(b)
+	zstd, etcdutl := findZstd(b), etcdbin.Etcdutl(b, etcdbin.V37)
 	src := storedDatabase(b, benchMiB(b)<<10)
 	st, err := store.Open(b.Context(), "file://"+b.TempDir(), "c")
 	if err != nil {
@@ -127,34 +125,6 @@ func findZstd(b *testing.B) string {
 		b.Fatalf("the comparison needs zstd: apt-get install zstd: %v", err)
 	}
 	return name
-}
-
-// buildEtcdutl builds the tool from its module, as its makers would; buildTool
-// any of theirs.
-func buildEtcdutl(b *testing.B) string { return buildTool(b, "etcdutl") }
-
-func buildTool(b *testing.B, name string) string {
-	tools, err := filepath.Abs("../../.tools")
-	if err != nil {
-		b.Fatal(err)
-	}
-	tool := filepath.Join(tools, name+"-"+etcdutlVersion)
-	if _, err := os.Stat(tool); err == nil {
-		return tool
-	}
-	dir := b.TempDir()
-	for _, argv := range [][]string{
-		{"go", "mod", "init", "scratch"},
-		{"go", "get", "-tool", "go.etcd.io/etcd/" + name + "/v3@" + etcdutlVersion},
-		{"go", "build", "-o", tool, "go.etcd.io/etcd/" + name + "/v3"},
-	} {
-		cmd := exec.CommandContext(b.Context(), argv[0], argv[1:]...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v: %v\n%s", argv, err, out)
-		}
-	}
-	return tool
 }
 
 // savedSnapshot is the Source of a file that ends with its hash, as

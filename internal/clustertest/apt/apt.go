@@ -11,9 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/internal/clustertest/lockfile"
 )
 
 // Need installs packages where the program at path is missing, which only root
@@ -41,14 +42,11 @@ func install(ctx context.Context, path string, packages []string) error {
 		}
 		return errors.New("it is not there, and only root may: apt-get " + how)
 	}
-	f, err := os.OpenFile(filepath.Join(os.TempDir(), "quorate-test-apt.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err := lockfile.Lock(filepath.Join(os.TempDir(), "quorate-test-apt.lock"))
 	if err != nil {
 		return err
 	}
-	defer f.Close() // and with it the lock goes
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
+	defer unlock()
 	if installed(path) {
 		return nil
 	}

@@ -12,11 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/internal/clustertest/apt"
+	"github.com/quorate/quorate/internal/clustertest/lockfile"
 )
 
 // The releases that the tests run.
@@ -44,6 +44,15 @@ func Etcd(t testing.TB, version string) string {
 func Etcdutl(t testing.TB, version string) string {
 	t.Helper()
 	return need(t, program{"etcdutl", "go.etcd.io/etcd/etcdutl/v3", version})
+}
+
+// Etcdctl is the path of a release's etcdctl. The one of V34 is Debian's.
+func Etcdctl(t testing.TB, version string) string {
+	t.Helper()
+	if version == V34 {
+		return apt.Need(t, "/usr/bin/etcdctl", "etcd-client")
+	}
+	return need(t, program{"etcdctl", "go.etcd.io/etcd/etcdctl/v3", version})
 }
 
 // Directory is a directory of versions as an operator keeps one for --etcd:
@@ -103,7 +112,7 @@ func (p program) build(ctx context.Context, cache string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(filepath.Join(cache, "lock"))
+	unlock, err := lockfile.Lock(filepath.Join(cache, "lock"))
 	if err != nil {
 		return "", err
 	}
@@ -154,19 +163,6 @@ func (p program) versionFlag() string {
 		return "--version"
 	}
 	return "version"
-}
-
-// lock is gone when the process is.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }
 
 func exists(path string) bool {

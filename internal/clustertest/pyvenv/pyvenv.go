@@ -15,8 +15,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/quorate/quorate/internal/clustertest/lockfile"
 )
 
 //go:embed *.txt
@@ -38,7 +39,7 @@ func Install(ctx context.Context, list string) (bin string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
+	unlock, err := lockfile.Lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return "", err
 	}
@@ -81,17 +82,4 @@ func home(list string) (string, error) {
 	}
 	dir, err := os.UserCacheDir()
 	return filepath.Join(dir, "quorate", list), err
-}
-
-// lock is gone when the process is.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }
