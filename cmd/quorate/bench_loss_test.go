@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,4 +58,34 @@ func (r *rig) restores(b *testing.B, n int) time.Duration {
 	took := time.Since(began)
 	must(b, os.RemoveAll(dir))
 	return took
+}
+
+// BenchmarkLoss is BenchmarkRecovery's last part alone.
+func BenchmarkLoss(b *testing.B) {
+	mib := setting(b, "QUORATE_BENCH_MIB", 1024)
+	for b.Loop() {
+		r := newRig(b, "--log-level=debug", "--", "--quota-backend-bytes=8589934592")
+		x, y, z := r.trio()
+		startAll(x, y, z)
+		r.voters(time.Minute, "a", "b", "c")
+		fill(b, r.client("a", "b", "c"), mib)
+		r.benchLoss(b, x, y, z)
+		b.Log(story(x, y, z))
+		r.end()
+		r.nodes = nil
+	}
+}
+
+// story is what the agents have said since the last loss, in the order of time.
+func story(hosts ...*host) string {
+	var lines []string
+	for _, h := range hosts {
+		log := h.log()
+		for line := range strings.Lines(log[max(0, strings.LastIndex(log, "the agent starts")):]) {
+			at, rest, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+			lines = append(lines, fmt.Sprintf("%s %s %s", at, h.name, rest))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }

@@ -21,7 +21,8 @@ func (r *rig) stored() (restorePlan, error) {
 	return parsed[restorePlan](r.t, out), nil
 }
 
-// awaitShipped waits until all that is committed now is in the store.
+// awaitShipped waits until all that is committed now is in the store: in the log, or in
+// the snapshot if there is none behind it.
 func (r *rig) awaitShipped(c *clientv3.Client) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -30,8 +31,8 @@ func (r *rig) awaitShipped(c *clientv3.Client) {
 	must(r.t, err)
 	r.eventually(30*time.Second, "the log is in the store", func() error {
 		p, err := r.stored()
-		if err == nil && p.Last.Index < now.RaftAppliedIndex {
-			err = fmt.Errorf("up to index %d of %d", p.Last.Index, now.RaftAppliedIndex)
+		if end := max(p.Base.Index, p.Last.Index); err == nil && end < now.RaftAppliedIndex {
+			err = fmt.Errorf("up to index %d of %d", end, now.RaftAppliedIndex)
 		}
 		return err
 	})

@@ -88,6 +88,8 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 		return fmt.Errorf("%w: nothing was done", control.ErrRefused)
 	case c.Plan:
 		return nil
+	case p.Nothing() && !p.Roll.Open():
+		return nil
 	case p.Roll.Open():
 		return fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s: --watch shows it, --cancel ends it", control.ErrRefused, p.Roll.Number, p.Roll.Kind, p.Roll.By)
 	case !c.Yes && !agreed(ctx, out, "Do it?"):
@@ -95,8 +97,12 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 	}
 	q.To = p.To // what was agreed to, whatever is offered by now
 	a, err := c.send(ctx, q)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case a.Nothing(): // somebody else has done it meanwhile
+		printRollPlan(out, a)
+		return nil
 	}
 	fmt.Fprintf(out, "ordered as roll %d; the agents carry it out, whatever becomes of this command\n", a.Roll.Number)
 	return c.watch(ctx, out, a.Roll)
@@ -121,6 +127,10 @@ func printRollPlan(out io.Writer, p control.RollAnswer) {
 	line := func(format string, args ...any) {
 		step++
 		fmt.Fprintf(out, "%3d. %s\n", step, fmt.Sprintf(format, args...))
+	}
+	if p.Nothing() {
+		fmt.Fprintf(out, "nothing to do: every member runs etcd %s already\n", p.To)
+		return
 	}
 	hops := p.Hops
 	if p.Kind == cluster.RollRestart {

@@ -125,6 +125,12 @@ func TestRolledBack(t *testing.T) {
 	writes := r.load(client, "w", 500*time.Millisecond)
 	_, others := r.led(names...)
 	bad := others[0]
+	for _, args := range [][]string{{"--plan"}, {"--to", etcdbin.V36, "--yes"}} { // there is nothing to upgrade to yet
+		out, _, code := r.quorate(append([]string{"upgrade", a.agentFlag()}, args...)...)
+		if code != 0 || !strings.Contains(out, "nothing to do: every member runs etcd "+etcdbin.V36+" already") {
+			t.Errorf("exit code %d:\n%s", code, out)
+		}
+	}
 	for _, h := range []*host{a, b, c} {
 		if h == bad {
 			h.broken(etcdbin.V37)
@@ -143,7 +149,7 @@ func TestRolledBack(t *testing.T) {
 	var out string
 	var code int
 	r.eventually(20*time.Second, "the keeper has heard it", func() (err error) {
-		if out, _, code = r.quorate("upgrade", "--plan", a.agentFlag()); code != 0 {
+		if out, _, code = r.quorate("upgrade", "--plan", a.agentFlag()); code != 0 || strings.Contains(out, "nothing to do") {
 			err = errors.New(out)
 		}
 		return err

@@ -48,6 +48,8 @@ func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAn
 		return answer, fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s", control.ErrRefused, roll.Value().Number, roll.Value().Kind, roll.Value().By)
 	case len(answer.Problems) > 0:
 		return answer, fmt.Errorf("%w: %s", control.ErrRefused, strings.Join(answer.Problems, "; "))
+	case answer.Nothing():
+		return answer, nil
 	}
 	order := cluster.Roll{Number: roll.Value().Number + 1, ID: nonce(), Nonce: nonce(), Epoch: s.observation.Ledger.Charter.Value().Epoch, Kind: answer.Kind, To: answer.To, State: cluster.RollOpen,
 		Backup: s.observation.Ledger.Backup.Value().Key, Reason: q.Reason, By: who(q.By), At: time.Now()}
@@ -100,9 +102,6 @@ func (a *Agent) planRoll(o plan.Observation, q control.RollRequest) (control.Rol
 		answer.Kind = cluster.RollDowngrade
 	}
 	answer.Hops, answer.Problems = plan.UpgradePath(facts, answer.To)
-	if len(answer.Hops) == 0 && len(answer.Problems) == 0 {
-		answer.Problems = []string{fmt.Sprintf("every member runs etcd %s already", answer.To)}
-	}
 	return answer, nil
 }
 

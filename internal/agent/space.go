@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // spaceLimit bounds one compaction or defragmentation: of many gigabytes on a slow disk.
 const spaceLimit = 30 * time.Minute
 
-// spaceState is of the loop alone, but for busy, compacted and failed, which
+// spaceState is of the loop alone, but for busy, compacted and freed, which
 // Agent.mu guards.
 type spaceState struct {
 	moments   []plan.Moment
@@ -23,6 +24,7 @@ type spaceState struct {
 
 	busy      string
 	compacted plan.Moment
+	freed     map[cluster.MemberID]time.Time
 }
 
 // momentsKept bounds the memory of revisions: the policy needs one that is just
@@ -42,6 +44,7 @@ func (a *Agent) observeSpace(o *plan.Observation) {
 		s.moments = s.moments[max(0, len(s.moments)-momentsKept):]
 	}
 	o.Care.Moments, o.Care.Compacted, o.Care.Busy, o.Care.Defragged = slices.Clone(s.moments), s.compacted, s.busy, s.defragged
+	o.Care.Freed = maps.Clone(s.freed)
 	switch {
 	case o.Process.Stale.Why != "", !plan.DefragStale(*o):
 		s.since = time.Time{}
@@ -105,12 +108,16 @@ func (a *Agent) startDefragmenting(ctx context.Context, o plan.Observation, s pl
 		c := a.parts.Dial(m.ClientURLs[0])
 		defer c.Close()
 		err := c.Defragment(ctx)
-		if now, statusErr := c.Status(ctx); err == nil && statusErr == nil {
-			a.mu.Lock() // what is decided next must not be decided on its old size
-			if p := a.probes[s.ID]; p != nil {
-				p.State = now
-			}
-			a.mu.Unlock()
+		now, statusErr := c.Status(ctx)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.space.freed == nil {
+			a.space.freed = map[cluster.MemberID]time.Time{}
+		}
+		a.space.freed[s.ID] = time.Now()
+		// What is decided next must not be decided on its old size.
+		if p := a.probes[s.ID]; p != nil && err == nil && statusErr == nil {
+			p.State = now
 		}
 		return err
 	})

@@ -32,6 +32,12 @@ type RollAnswer struct {
 	Problems []string          `json:"problems,omitempty"` // why it would be refused
 }
 
+// Nothing says that every member runs the wanted version already: no order is
+// written for it.
+func (a RollAnswer) Nothing() bool {
+	return a.Kind != cluster.RollRestart && len(a.Hops) == 0 && len(a.Problems) == 0
+}
+
 // Roll orders, cancels or plans a roll.
 func (c *Client) Roll(ctx context.Context, r RollRequest) (RollAnswer, error) {
 	return call[RollAnswer](ctx, c, http.MethodPost, "/v1/roll", r)

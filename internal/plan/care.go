@@ -18,7 +18,10 @@ type Care struct {
 	Moments    []Moment  `json:"moments,omitempty"`  // revisions of our own etcd, oldest first
 	Compacted  Moment    `json:"compacted,omitzero"` // what this agent has compacted last, and when
 	Busy       string    `json:"busy,omitempty"`     // what frees space at this moment, by this agent's order
-	Defragged  time.Time `json:"defragged,omitzero"` // when our own database was last defragmented in a turn, done or failed
+	// Freed is when this agent last had each member's etcd defragmented for want of
+	// space, done or failed.
+	Freed     map[cluster.MemberID]time.Time `json:"freed,omitempty"`
+	Defragged time.Time                      `json:"defragged,omitzero"` // when our own database was last defragmented in a turn, done or failed
 }
 
 // CareSettings are the operator's wishes for it.

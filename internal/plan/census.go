@@ -163,24 +163,50 @@ func provenLost(o Observation, s suspect) bool {
 	if namedLost(o, s) {
 		return true
 	}
+	if lost, told := ownWord(o, s); told {
+		return lost
+	}
+	return goneFromSource(o, s.Member) && !slices.ContainsFunc(s.PeerURLs, func(u string) bool { return slices.Contains(o.Strangers, u) })
+}
+
+// ownWord is what the suspect's own machine says of its disk: that it is lost,
+// for good, or that it may not be; told is false when that machine is silent.
+func ownWord(o Observation, s suspect) (lost, told bool) {
 	for _, r := range o.answers() {
 		switch {
 		case s.ID != 0 && r.Disk.MemberID == s.ID:
-			return false
+			return false, true
 		case s.Name != "" && s.Name != r.Name:
 			// Another machine at its address knows nothing of its disk.
 		case s.ID != 0 && slices.Contains(r.Disowns, s.ID):
-			return true
+			return true, true
 		case !s.Listens(r.PeerURL):
 		case s.founder && (r.Lost >= o.epoch() || r.SeedFailed >= o.epoch() && o.Ledger.Ready.Absent()):
-			return true
+			return true, true
 		case s.ID == 0 && !s.founder && r.Disk.State == cluster.DiskEmpty:
-			return true // its entry was never made: a newcomer that has not started
+			return true, true // its entry was never made: a newcomer that has not started
 		default:
-			return false // something answers there that does not say it is lost
+			return false, true // something answers there that does not say it is lost
 		}
 	}
-	return goneFromSource(o, s.Member) && !slices.ContainsFunc(s.PeerURLs, func(u string) bool { return slices.Contains(o.Strangers, u) })
+	return false, false
+}
+
+// nobodyLeft says that a fresh agent has nobody to wait for: of a source that
+// lists whoever belongs here every machine answers, with an empty disk and the
+// same view, and each last member's own machine says that its disk is lost, for
+// good. What the source alone, or an operator, says of a loss does not count
+// here: that who is still alive has had the time to answer is a part of that
+// evidence. Nor does the list of members, if somebody is just coming in.
+func nobodyLeft(o Observation) bool {
+	if _, all := unanimous(o); !all || !o.View.Value().Authoritative {
+		return false
+	}
+	members := suspects(o)
+	return len(members) > 0 && !slices.ContainsFunc(members, func(s suspect) bool {
+		lost, _ := ownWord(o, s)
+		return !lost || s.ID == 0 && !s.founder
+	})
 }
 
 // goneFromSource says that a source which can prove it says that the member's

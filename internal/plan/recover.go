@@ -33,7 +33,7 @@ func recovery(o Observation) Decision {
 		return wait("no quorum answers, and without a store only an operator can say who is lost: `quorate recover`")
 	case o.Ledger.Checkpoint.Unknown():
 		return wait("no quorum answers, and the last member list is unreadable")
-	case o.Now.Sub(o.Self.Since) < o.Settings.FoundingWait:
+	case o.Now.Sub(o.Self.Since) < o.Settings.FoundingWait && !nobodyLeft(o):
 		return wait("no quorum answers: waiting for agents to answer")
 	case o.Disk.State == cluster.DiskData && o.Disk.Index == 0 && !o.Process.Foreign:
 		return makeRoom(o)

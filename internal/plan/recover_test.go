@@ -148,6 +148,48 @@ func recoverFromABackupRows() map[string]row {
 	}
 }
 
+func TestNobodyLeft(t *testing.T) { check(t, nobodyLeftRows()) }
+
+// nobodyLeftRows: agents that have just started, on wiped disks. Who has only
+// the word of the source or of an operator waits.
+func nobodyLeftRows() map[string]row {
+	wiped := func(opts ...opt) Observation {
+		return ended(append([]opt{justStarted, mark("x"), saysLost("b"), saysLost("c")}, opts...)...)
+	}
+	yes, no := "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup a+b+c}", "wait: no quorum answers: waiting for agents to answer"
+	noList := func(opts ...opt) Observation { return wiped(append([]opt{checkpoint()}, opts...)...) }
+	return map[string]row{
+		"all say so themselves":        {wiped(), yes},
+		"all founders say so, no list": {noList(), yes},
+		"nobody is known": {wiped(checkpoint(), func(o *Observation) {
+			c := o.Ledger.Charter.Value()
+			c.Founders = nil
+			o.Ledger.Charter = cluster.Known(c)
+		}), no},
+		"one is silent":                         {wiped(silent("c")), no},
+		"one is empty, and does not disown":     {wiped(says("c", func(r *cluster.Report) { r.Disowns = nil })), no},
+		"one holds its data":                    {wiped(holds("c", 1, 5, 9), says("c", func(r *cluster.Report) { r.Disowns = nil })), no},
+		"one founder of three has lost nothing": {noList(says("c", func(r *cluster.Report) { r.Lost = 0 })), no},
+		"one sees other machines":               {wiped(says("c", sees("a", "b", "c", "d"))), no},
+		"one is of another epoch's data":        {wiped(holds("c", 0, 5, 9), says("c", func(r *cluster.Report) { r.Disowns = []cluster.MemberID{id("c")} })), no},
+		"a machine of the source is silent":     {wiped(peers("a", "b", "c", "d"), says("b", sees("a", "b", "c", "d")), says("c", sees("a", "b", "c", "d"))), no},
+		"a mere list":                           {wiped(listOnly), no},
+		"the source is down":                    {wiped(sourceDown), no},
+		"the source says that one is gone":      {wiped(peers("a", "b"), says("b", sees("a", "b")), silent("c")), no},
+		"an operator says that one is lost":     {wiped(says("c", func(r *cluster.Report) { r.Disowns = nil }), lost("c")), no},
+		"somebody is coming in":                 {wiped(checkpoint(voter("a"), voter("b"), cluster.Member{PeerURLs: []string{at("c")}, Learner: true})), no},
+		"the backups are unread":                {wiped(unknownBackup), "wait: every disk is lost, and the backups are unreadable"},
+		"fewer than wanted":                     {wiped(size(5)), "wait: not enough empty peers answer to found (3 of 5)"},
+		"a stray that is in no list holds data": {wiped(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
+		"a quorum answers":                      {wiped(leads("e", voters("e")...)), "wait: the keeper has been asked for an entry (keeper e)"},
+	}
+}
+
+// saysLost has a wiped machine say so of its member, as founder and as listed.
+func saysLost(name string) opt {
+	return and(disowns(name, id(name)), says(name, func(r *cluster.Report) { r.Lost, r.ViewHash = 1, hash("a", "b", "c") }))
+}
+
 // keptAside has a node hold what was once set aside.
 func keptAside(name string, what ...string) opt {
 	return says(name, func(r *cluster.Report) { r.Disk.Aside = what })

@@ -115,7 +115,7 @@ func relieve(o Observation, h house) (Decision, bool) {
 		case !s.healthy || e.DBSize == 0:
 			unseen = append(unseen, s.Label())
 		case float64(e.DBSize) < roomBelow*float64(quota(e)):
-		case freeable(e):
+		case freeable(e) || o.mayFree(s.ID):
 			return do("keep", "etcd has no space: a database is defragmented", []any{s.Label(), ": ", mb(e.DBInUse), " used of ", mb(e.DBSize)}, Defragment{s.ID, s.Label()}), true
 		default:
 			full = append(full, fmt.Sprintf("%s uses %s of %s", s.Label(), mb(e.DBInUse), mb(quota(e))))
@@ -128,6 +128,16 @@ func relieve(o Observation, h house) (Decision, bool) {
 		return do("keep", "etcd had no space, and not every member's size is known: the alarm stays", []any{strings.Join(unseen, ", ")}), true
 	}
 	return do("keep", "etcd has space again, on every member", nil, DisarmAlarm{alarms[0]}), true
+}
+
+// mayFree says that a member may have more to free than it tells. What a
+// compaction has freed its figures show only with the next write after it, and
+// under the alarm there is none: where nobody writes, a follower goes on telling
+// what was in use before. So each is defragmented once after a compaction of ours,
+// whatever it tells, and for one that we do not know of again after a while.
+func (o Observation) mayFree(id cluster.MemberID) bool {
+	at, tried := o.Care.Freed[id]
+	return !tried || at.Before(o.Care.Compacted.At) || !within(o.Now.Sub(at), defragAgain)
 }
 
 // followersFirst are the voters, the leader last.

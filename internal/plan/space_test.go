@@ -53,6 +53,16 @@ func keepsAnHour(o *Observation) { o.Settings.Care.CompactKeep = time.Hour }
 func compacted(rev int64, ago time.Duration) opt {
 	return func(o *Observation) { o.Care.Compacted = Moment{o.Now.Add(-ago), rev} }
 }
+
+// freed has the keeper have had these members defragmented so long ago.
+func freed(ago time.Duration, names ...string) opt {
+	return func(o *Observation) {
+		o.Care.Freed = map[cluster.MemberID]time.Time{}
+		for _, n := range names {
+			o.Care.Freed[id(n)] = o.Now.Add(-ago)
+		}
+	}
+}
 func busy(o *Observation) { o.Care.Busy = "defragmenting b" }
 
 func spaceRows() map[string]row {
@@ -60,6 +70,7 @@ func spaceRows() map[string]row {
 		calm   = "keep: all is well (3 of 3 voters healthy)"
 		hour   = time.Hour
 		minute = time.Minute
+		tryC   = "keep: etcd has no space: a database is defragmented (c: 990.0 MB used of 999.0 MB): Defragment{c}"
 	)
 	roomy := and(db("a", 100, 90), db("b", 100, 90), db("c", 899, 890))
 	return map[string]row{
@@ -75,12 +86,18 @@ func spaceRows() map[string]row {
 		"no space: being freed":          {house3(keepsAnHour, was(5, hour), busy, noSpace("b"), db("b", 999, 100)), "keep: etcd has no space, and takes no writes: it is being freed (defragmenting b)"},
 		"no space: followers first":      {house3(roomy, noSpace("a"), db("a", 999, 100), db("c", 999, 100)), "keep: etcd has no space: a database is defragmented (c: 100.0 MB used of 999.0 MB): Defragment{c}"},
 		"no space: the leader last":      {house3(roomy, noSpace("a"), db("a", 999, 100)), "keep: etcd has no space: a database is defragmented (a: 100.0 MB used of 999.0 MB): Defragment{a}"},
-		"no space: nothing to free":      {house3(roomy, noSpace("c"), db("c", 999, 990)), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 990.0 MB of 1000.0 MB)"},
-		"no space: one full, one to do":  {house3(roomy, noSpace("b"), db("b", 999, 990), db("c", 999, 100)), "keep: etcd has no space: a database is defragmented (c: 100.0 MB used of 999.0 MB): Defragment{c}"},
+		"no space: nothing to free":      {house3(roomy, noSpace("c"), db("c", 999, 990), freed(minute, "c")), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 990.0 MB of 1000.0 MB)"},
+		"no space: one full, one to do":  {house3(roomy, noSpace("b"), db("b", 999, 990), db("c", 999, 100), freed(minute, "b")), "keep: etcd has no space: a database is defragmented (c: 100.0 MB used of 999.0 MB): Defragment{c}"},
 		"no space: proven to be free":    {house3(roomy, noSpace("c")), "keep: etcd has space again, on every member: DisarmAlarm{NOSPACE of c}"},
-		"no space: hardly any room":      {house3(roomy, noSpace("c"), db("c", 900, 899)), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 899.0 MB of 1000.0 MB)"},
+		"no space: hardly any room":      {house3(roomy, noSpace("c"), db("c", 900, 899), freed(hour-1, "c")), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 899.0 MB of 1000.0 MB)"},
 		"no space: one is not seen":      {house3(roomy, noSpace("c"), down("b", 0)), "keep: etcd had no space, and not every member's size is known: the alarm stays (b)"},
-		"no space: use is not told":      {house3(roomy, noSpace("c"), db("c", 999, 0)), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 0.0 MB of 1000.0 MB)"},
+		// A follower that was compacted and gets no writes tells what was in use before:
+		// writes were refused for ever after the keys had gone.
+		"no space: not tried":            {house3(roomy, noSpace("c"), db("c", 999, 990), freed(0, "a", "b")), tryC},
+		"no space: tried an hour ago":    {house3(roomy, noSpace("c"), db("c", 999, 990), freed(hour, "c")), tryC},
+		"no space: compacted since":      {house3(roomy, noSpace("c"), db("c", 999, 990), freed(minute, "c"), compacted(5, minute-1)), tryC},
+		"no space: compacted before":     {house3(roomy, noSpace("c"), db("c", 999, 990), freed(minute, "c"), compacted(5, minute)), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 990.0 MB of 1000.0 MB)"},
+		"no space: use is not told":      {house3(roomy, noSpace("c"), db("c", 999, 0), freed(minute, "c")), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 0.0 MB of 1000.0 MB)"},
 		"no space: one does not tell":    {house3(roomy, noSpace("c"), db("b", 0, 0)), "keep: etcd had no space, and not every member's size is known: the alarm stays (b)"},
 		"no space, in a corrupt cluster": {house3(roomy, noSpace("c"), alarmed(id("b"))), "keep: etcd says that data is corrupt: the members' keys are being compared (b): CompareHashes{}"},
 		"a turn to defragment":           {ring("b", func(o *Observation) { o.Process.Stale.Why = StaleDefrag }), "turn: etcd restarts in its turn (its database is to be defragmented): StopEtcd{}, DefragmentData{}"},
