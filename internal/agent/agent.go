@@ -100,6 +100,7 @@ type Agent struct {
 	copying  lagging // has a lock of its own
 	proofs   proofs  // likewise
 	memory   memory  // likewise
+	unpacked unpacked
 	pulse    pulse   // likewise
 
 	logPruned logPruned // has a lock of its own
@@ -246,6 +247,7 @@ func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	_ = srv.Shutdown(shut)
 	_ = srv.Close()
 	a.work.Wait()
+	a.discard(a.unpacked.take())
 	a.lockFile.Close()
 	return err
 }

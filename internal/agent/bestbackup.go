@@ -36,9 +36,8 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	case b.soughtFor != chosen(b.facts().Verdict.Value()):
 		b.soughtFor, b.sought = chosen(b.facts().Verdict.Value()), time.Time{}
 	}
-	if wait := b.a.opt.Settings.FoundingWait / 2; o.Etcd.Value().Healthy || o.Now.Sub(b.a.since) < wait || o.Now.Sub(o.UnhealthySince) < wait ||
-		o.Disk.State != cluster.DiskEmpty && o.Disk.State != cluster.DiskData ||
-		time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
+	o.Ledger = b.facts() // newer than what the last round saw: a charter may just have come
+	if !plan.SeeksBackup(o) || time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
 		return nil
 	}
 	b.sought, b.hearsay = time.Now(), false
@@ -74,11 +73,15 @@ func chosen(v cluster.Verdict) choice { return choice{v.Backup, v.NoLog} }
 // that is good; with the log behind it, unless the operator wants it as it is. Or it
 // is the newest of all, unread, if it holds nothing that this disk's log lacks.
 func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Backup, bool, []backup.Problem, error) {
+	verify := b.a.verify
+	if d.State == cluster.DiskEmpty && !b.a.readOnly {
+		verify = b.a.unpack
+	}
 	if b.soughtFor.key == "" {
 		if newest, outdone, err := b.outdone(ctx, d); err != nil || outdone {
 			return newest, newest.Key != "", nil, err
 		}
-		best, found, problems, err := backup.Best(ctx, b.a.vault(), b.a.opt.Settings.Cluster)
+		best, found, problems, err := backup.BestBy(ctx, b.a.vault(), b.a.opt.Settings.Cluster, verify)
 		if err == nil && found {
 			best.Log, err = b.a.logBehind(ctx, best)
 		}
@@ -86,7 +89,7 @@ func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Bac
 	}
 	named, err := backup.Read(ctx, b.a.vault(), b.soughtFor.key)
 	if err == nil {
-		err = backup.Verify(ctx, b.a.vault(), named)
+		err = verify(ctx, named)
 	}
 	if err == nil && !b.soughtFor.noLog {
 		named.Log, err = b.a.logBehind(ctx, named)

@@ -178,10 +178,15 @@ func (a *Agent) compareStore(ctx context.Context, before cluster.Stored, all []c
 		return nil
 	}
 	why := fmt.Sprintf("the store reaches epoch %d, index %d, and once reached epoch %d, index %d: is it an old copy?", now.Epoch, now.Index, before.Epoch, before.Index)
-	a.memory.lack(why, before)
+	a.lack(why, before)
+	return nil
+}
+
+// lack tells that the store lacks what was stored in it, and has it made up for.
+func (a *Agent) lack(why string, was cluster.Stored) {
+	a.memory.lack(why, was)
 	a.log.Error("THE STORE LACKS WHAT WAS STORED IN IT: a new full snapshot is taken", "why", why)
 	if a.shipping != nil {
 		a.shipping.Restart("the store lacks what was stored in it")
 	}
-	return nil
 }

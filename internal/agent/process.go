@@ -27,6 +27,7 @@ const (
 	stagingPrefix = "staged-"        // staged-N: a complete seed for epoch N
 	partialPrefix = "staging-"       // staging-N: an incomplete one
 	scratchPrefix = "seed-scratch-"  // a survivor's copy while it is made a seed
+	unpackPrefix  = "unpacked-"      // a backup's database, checked by this agent
 	backoffMin    = 1 * time.Second  // after the second end in a row
 	backoffMax    = 30 * time.Second // at most
 	settled       = 30 * time.Second // healthy for so long: the crashes are forgotten
@@ -195,7 +196,7 @@ func stagedEpoch(dir string) cluster.Epoch {
 // sweepStaging removes what an interrupted restore has left: copies, never data.
 func sweepStaging(dir string) error {
 	var errs []error
-	for _, prefix := range []string{partialPrefix, scratchPrefix} {
+	for _, prefix := range []string{partialPrefix, scratchPrefix, unpackPrefix} {
 		names, _ := filepath.Glob(filepath.Join(dir, prefix+"*"))
 		for _, n := range names {
 			errs = append(errs, os.RemoveAll(n))

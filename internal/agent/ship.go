@@ -124,8 +124,8 @@ func (a *Agent) logReport() *cluster.LogReport {
 }
 
 // fullWanted says that a shipper, ours or another, needs a full snapshot before
-// its time.
+// its time, or that the store lacks what only a new one brings back.
 func (a *Agent) fullWanted(reports []cluster.Report) bool {
 	own := a.logReport()
-	return own != nil && own.WantsFull || slices.ContainsFunc(reports, func(r cluster.Report) bool { return r.Log != nil && r.Log.WantsFull })
+	return a.memory.lacking() != "" || own != nil && own.WantsFull || slices.ContainsFunc(reports, func(r cluster.Report) bool { return r.Log != nil && r.Log.WantsFull })
 }

@@ -16,7 +16,7 @@ import (
 // How often the store is read: seldom while all is well (news comes from the
 // other agents at once), often while this node is on its way.
 const (
-	calmPace   = 200 * time.Second
+	calmPace   = 240 * time.Second
 	lockEvery  = 300 * time.Second
 	rollEvery  = 600 * time.Second
 	hurryPace  = 300 * time.Millisecond
@@ -42,6 +42,8 @@ type storeBook struct {
 	soughtFor choice    // the operator's; zero: the newest
 	hearsay   bool      // the backup that is known is known by its manifest alone, from when this node kept
 	failed    string
+
+	looking looking
 }
 
 func newStoreBook(s *store.Store, a *Agent) *storeBook {
@@ -107,7 +109,9 @@ func (b *storeBook) watch(ctx context.Context) {
 			case <-b.kick:
 				waiting = false
 			case <-time.After(time.Second):
-				waiting = pace != calmPace || b.calm() // trouble ends the calm
+				if waiting = pace != calmPace || b.calm(); waiting && pace == calmPace { // trouble ends the calm
+					b.look(ctx)
+				}
 			}
 		}
 		timer.Stop()
@@ -150,6 +154,7 @@ func (b *storeBook) pass(ctx context.Context) {
 		}
 		errs = append(errs, b.readBackup(ctx, s))
 	}
+	b.a.discardUnneeded(s.observation)
 	errs = append(errs, b.readLock(ctx), b.readRoll(ctx))
 	b.fail(errors.Join(errs...))
 }
@@ -189,6 +194,9 @@ func (b *storeBook) probe(ctx context.Context) bool {
 
 func (b *storeBook) readCharter(ctx context.Context) (cluster.Epoch, error) {
 	have := b.facts().Charter
+	if have.Known() && b.calm() && b.looking.witness.Key != "" { // look sees to it that the store has not gone back
+		return b.readLaterCharter(ctx, have.Value().Epoch)
+	}
 	c, err := b.ledger.Charter(ctx, have.Value().Epoch)
 	switch {
 	case err == nil:
@@ -204,6 +212,19 @@ func (b *storeBook) readCharter(ctx context.Context) (cluster.Epoch, error) {
 	}
 	if have.Absent() {
 		b.update(func(l *plan.Ledger) { l.Charter = cluster.Unknown[cluster.Charter]() })
+	}
+	return 0, err
+}
+
+// readLaterCharter costs one request where there is none.
+func (b *storeBook) readLaterCharter(ctx context.Context, than cluster.Epoch) (cluster.Epoch, error) {
+	c, err := b.ledger.Charter(ctx, than+1)
+	switch {
+	case errors.Is(err, ledger.ErrNone):
+		return than, nil
+	case err == nil:
+		b.setCharter(c)
+		return c.Epoch, nil
 	}
 	return 0, err
 }
@@ -251,7 +272,7 @@ func (b *storeBook) readLock(ctx context.Context) error {
 	if !b.lockAt.IsZero() && time.Since(b.lockAt) < lockEvery {
 		return nil
 	}
-	l, err := read(b.ledger.Lock(ctx, b.facts().Lock.Value().Number))
+	l, err := read(b.ledger.Lock(ctx, next(b.facts().Lock.Value().Number)))
 	if err == nil {
 		b.lockAt = time.Now()
 		b.noteLock(l)
@@ -264,7 +285,7 @@ func (b *storeBook) readRoll(ctx context.Context) error {
 	if !b.rollAt.IsZero() && time.Since(b.rollAt) < rollEvery {
 		return nil
 	}
-	r, err := read(b.ledger.Roll(ctx, b.facts().Roll.Value().Number))
+	r, err := read(b.ledger.Roll(ctx, next(b.facts().Roll.Value().Number)))
 	if err == nil {
 		b.rollAt = time.Now()
 		b.noteRoll(r)

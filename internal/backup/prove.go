@@ -17,8 +17,9 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-// ErrNoRoom says that the scratch directory's disk is too full for a proof.
-var ErrNoRoom = errors.New("no room for a proof")
+// ErrNoRoom says that a disk is too full for a proof, or for what would be
+// unpacked to it.
+var ErrNoRoom = errors.New("no room")
 
 // spare is what a proof leaves free on the disk: the live etcd writes there too.
 const spare = 1 << 30

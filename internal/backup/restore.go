@@ -30,6 +30,10 @@ type Target struct {
 	Bump uint64
 	// Progress, if set, is told the bytes of the database on disk so far.
 	Progress func(done int64)
+	// Unpacked, if it is of the backup that is restored, and on the directory's
+	// file system, is taken for its database: nothing is read again. Of several
+	// targets the first one's counts.
+	Unpacked *Unpacked
 }
 
 // Restore builds the target's data directory from a backup, in one pass: the
@@ -50,10 +54,15 @@ type Amendment struct {
 // RestoreAll is Restore for several targets out of one download: all are built
 // or none is left.
 func RestoreAll(ctx context.Context, st Store, b cluster.Backup, amend Amendment, into ...Target) error {
-	err := room(into, b.Size+amend.Room+walRoom)
+	have := into[0].Unpacked
+	there := int64(0)
+	if have.Is(b) {
+		there = b.Size
+	}
+	err := room(into, b.Size+amend.Room+walRoom, there)
 	if err == nil {
 		err = build(ctx, into, func(db string) error {
-			err := download(ctx, st, b, db, into[0].Progress)
+			err := fetch(ctx, st, b, have, db, into[0].Progress)
 			if err == nil && amend.Do != nil {
 				err = amend.Do(db)
 			}
@@ -66,17 +75,27 @@ func RestoreAll(ctx context.Context, st Store, b cluster.Backup, amend Amendment
 	return nil
 }
 
-// room refuses targets that hold anything, and disks that cannot hold them all.
-func room(into []Target, each int64) error {
+// room refuses targets that hold anything, and disks that cannot hold them all
+// beside what is there already.
+func room(into []Target, each, there int64) error {
 	for _, t := range into {
 		if err := vacant(t.DataDir); err != nil {
 			return err
 		}
-		if err := roomFor(filepath.Dir(t.DataDir), each*int64(len(into))); err != nil {
+		if err := roomFor(filepath.Dir(t.DataDir), each*int64(len(into))-there); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fetch puts the backup's database into a new file: the one that is unpacked
+// already, or else out of the store.
+func fetch(ctx context.Context, st Store, b cluster.Backup, have *Unpacked, name string, progress func(int64)) error {
+	if have.Is(b) && have.give(name) == nil {
+		return nil
+	}
+	return download(ctx, st, b, name, progress)
 }
 
 // download writes the backup's database to a new file, and has the disk write

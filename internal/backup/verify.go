@@ -24,6 +24,11 @@ func Verify(ctx context.Context, st Store, b cluster.Backup) error {
 // known, it is an error. So is a best one that is older than what a trusted key
 // has signed last (ErrUntrusted).
 func Best(ctx context.Context, st Store, clusterName string) (b cluster.Backup, found bool, problems []Problem, err error) {
+	return BestBy(ctx, st, clusterName, func(ctx context.Context, b cluster.Backup) error { return Verify(ctx, st, b) })
+}
+
+// BestBy is Best with another way to verify a backup, which errs as Verify does.
+func BestBy(ctx context.Context, st Store, clusterName string, verify func(context.Context, cluster.Backup) error) (b cluster.Backup, found bool, problems []Problem, err error) {
 	backups, problems, err := List(ctx, st)
 	if err != nil {
 		return cluster.Backup{}, false, nil, err
@@ -31,7 +36,7 @@ func Best(ctx context.Context, st Store, clusterName string) (b cluster.Backup, 
 	for _, b := range backups {
 		if b.Cluster != clusterName {
 			err = fmt.Errorf("it is of cluster %q", b.Cluster)
-		} else if err = Verify(ctx, st, b); err == nil {
+		} else if err = verify(ctx, b); err == nil {
 			if err := notOlder(ctx, st, b, clusterName); err != nil {
 				return cluster.Backup{}, false, problems, err
 			}

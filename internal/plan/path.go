@@ -35,6 +35,8 @@ func UpgradePath(members []VersionFacts, to cluster.Version) (hops []cluster.Ver
 		return nil, problems
 	}
 	switch {
+	case to.Major != newest.Major:
+		hops, problems = []cluster.Version{to}, append(problems, fmt.Sprintf("from etcd %s to %s no way is known: another major version", newest, to))
 	case minor(to).Less(minor(newest)):
 		hops, problems = downgradeHops(oldest, newest, to, problems)
 	case nextMinor(oldest).Less(minor(newest)):
@@ -158,7 +160,9 @@ func upgradeHops(members []VersionFacts, oldest, newest, to cluster.Version, pro
 			continue
 		}
 		problems = append(problems, fmt.Sprintf("from %s to %s are two minors or more: an etcd %d.%d is needed in between, and not every --etcd offers one", oldest, to, next.Major, next.Minor))
-		at = floor(next)
+		if at = floor(next); !slices.ContainsFunc(offered, at.Less) { // nor is any that is newer: no further way to look for
+			return append(hops, to), problems
+		}
 	}
 }
 

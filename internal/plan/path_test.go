@@ -98,6 +98,26 @@ func TestNewestCommon(t *testing.T) {
 	}
 }
 
+// TestUpgradePathTooFar: whatever version somebody asks for, the answer comes, and
+// says why not. Looking for a way to 9.9.9 once never ended.
+func TestUpgradePathTooFar(t *testing.T) {
+	for to, want := range map[string]string{
+		"9.9.9":          "from etcd 3.5.33 to 9.9.9 no way is known: another major version",
+		"2.3.8":          "from etcd 3.5.33 to 2.3.8 no way is known: another major version",
+		"3.99.0":         "from 3.5.33 to 3.99.0 are two minors or more: an etcd 3.8 is needed in between, and not every --etcd offers one",
+		"3.2000000000.0": "from 3.5.33 to 3.2000000000.0 are two minors or more: an etcd 3.8 is needed in between, and not every --etcd offers one",
+	} {
+		_, problems := UpgradePath(three("3.5.33", "3.5.33 3.6.14 3.7.3"), version(to))
+		if len(problems) < 4 || problems[0] != want || !strings.HasPrefix(problems[1], "a does not have etcd "+to) {
+			t.Errorf("to %s: %q, want %q and that nobody has it", to, problems, want)
+		}
+	}
+	_, problems := UpgradePath(three("3.4.23", "3.4.23 3.7.3"), version("3.7.3"))
+	if got := strings.Join(problems, "\n"); !strings.Contains(got, "etcd 3.5 is needed") || !strings.Contains(got, "etcd 3.6 is needed") {
+		t.Errorf("%q does not name each minor that is missing", problems)
+	}
+}
+
 // TestUpgradePathProperties: a path without a problem is one that each member
 // can walk, one minor at a time, from patches that may be left.
 func TestUpgradePathProperties(t *testing.T) {

@@ -55,6 +55,20 @@ func recovery(o Observation) Decision {
 	return reseed(o)
 }
 
+// SeeksBackup says that it is time to find out which backup is good: to read
+// the newest whole, which costs as much as a restore. A founder's charter says
+// which it is, and who can join needs none.
+func SeeksBackup(o Observation) bool {
+	wait := o.Settings.FoundingWait / 2
+	switch {
+	case o.Etcd.Value().Healthy || o.Disk.State != cluster.DiskEmpty && o.Disk.State != cluster.DiskData:
+		return false
+	case o.Disk.State == cluster.DiskEmpty && (mayStartAsFounder(o) || o.quorumAnswers()):
+		return false
+	}
+	return nobodyLeft(o) || o.Now.Sub(o.Self.Since) >= wait && o.Now.Sub(o.UnhealthySince) >= wait
+}
+
 // makeRoom sets the data aside that a learner has made and that was cut off
 // before its first entry: it has promised nothing, and with an empty disk it can
 // say so and disown its entry. A first entry may arrive until its etcd has

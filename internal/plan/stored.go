@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -132,3 +133,35 @@ func positions(o Observation) string {
 	}
 	return text + "nothing of this epoch"
 }
+
+// How long a keeper waits before it looks whether what it knew to be in the store
+// is there yet: soon while more is being stored, because what comes behind a gap
+// cannot be replayed; and not so soon while nothing is.
+const (
+	lookBusy = time.Minute
+	lookIdle = 2 * time.Minute
+)
+
+// Witness is an object that was in the store: what is farthest of the log's newest
+// segment and the newest full snapshot's manifest. An old copy of the store, which
+// somebody puts in its place, lacks it.
+type Witness struct {
+	Key string // "": none
+	cluster.Stored
+}
+
+// LooksForWitness says that the keeper reads the witness now, which it last did, or
+// made it the witness, ago; newest is what would be the next one.
+func LooksForWitness(w, newest Witness, ago time.Duration) bool {
+	switch {
+	case w.Key == "":
+		return newest.Key != ""
+	case w.Key == newest.Key:
+		return ago >= lookIdle
+	}
+	return ago >= lookBusy
+}
+
+// Outlived says that a witness that has gone is no loss: a full snapshot that the
+// store holds reaches as far.
+func (w Witness) Outlived(full cluster.Stored) bool { return full.Farther(w.Stored) == full }
