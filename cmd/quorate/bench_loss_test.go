@@ -70,7 +70,7 @@ func BenchmarkLoss(b *testing.B) {
 		r.voters(time.Minute, "a", "b", "c")
 		fill(b, r.client("a", "b", "c"), mib)
 		r.benchLoss(b, x, y, z)
-		b.Log(story(x, y, z))
+		fmt.Fprintln(os.Stderr, story(x, y, z))
 		r.end()
 		r.nodes = nil
 	}

@@ -97,11 +97,11 @@ type Agent struct {
 	probes   map[cluster.MemberID]*probe
 	invited  map[cluster.MemberID]string
 	backups  backupState
-	copying  lagging // has a lock of its own
-	proofs   proofs  // likewise
-	memory   memory  // likewise
-	unpacked unpacked
-	pulse    pulse   // likewise
+	copying  lagging  // has a lock of its own
+	proofs   proofs   // likewise
+	memory   memory   // likewise
+	unpacked unpacked // has a lock of its own
+	pulse    pulse    // likewise
 
 	logPruned logPruned // has a lock of its own
 	names     names
@@ -118,6 +118,7 @@ type Agent struct {
 	proc       *etcd.Process
 	foreign    bool
 	local      []cluster.Member // the member list in our own data
+	listened   time.Time        // when the last round looked
 	own        *etcd.Client
 	launch     launchState
 	ca         authorities

@@ -15,20 +15,24 @@ import (
 
 // TestIdleStore counts what a settled agent asks of its store in an hour: at
 // most 60 requests, and never a LIST, whether it keeps the house or follows,
-// and though somebody once paused the cluster.
+// and though somebody once paused the cluster and rolled it.
 func TestIdleStore(t *testing.T) {
-	for name, row := range map[string]struct{ keeper, paused bool }{
-		"a follower":                    {},
-		"the keeper":                    {keeper: true},
-		"the keeper, after many pauses": {keeper: true, paused: true},
+	for name, row := range map[string]idle{
+		"a follower":                               {},
+		"the keeper, and nothing is stored":        {keeper: true},
+		"the keeper":                               {keeper: true, stored: true},
+		"the keeper, after many pauses and a roll": {keeper: true, stored: true, paused: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { idleHour(t, row.keeper, row.paused) })
+			synctest.Test(t, func(t *testing.T) { idleHour(t, row) })
 		})
 	}
 }
 
-func idleHour(t *testing.T, keeper, paused bool) {
+// idle is who looks, and what there is.
+type idle struct{ keeper, stored, paused bool }
+
+func idleHour(t *testing.T, row idle) {
 	ctx, stop := context.WithCancel(context.Background())
 	st, err := store.Open(ctx, "mem://idle-"+nonce(), "test")
 	if err != nil {
@@ -43,7 +47,7 @@ func idleHour(t *testing.T, keeper, paused bool) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if !paused {
+		if !row.paused {
 			break
 		}
 		held, err := l.Acquire(ctx, "operator", "test", time.Now(), time.Now().Add(time.Minute))
@@ -54,11 +58,19 @@ func idleHour(t *testing.T, keeper, paused bool) {
 			t.Fatal(err)
 		}
 	}
+	if row.paused {
+		if _, err := l.WriteRoll(ctx, cluster.Roll{Number: 1, ID: "r", Nonce: "n", State: cluster.RollDone}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler), Store: st})
 	a.published.Store(&snapshot{
 		observation: plan.Observation{Etcd: cluster.Known(cluster.EtcdState{Healthy: true, Leader: 1, MemberID: 1}), Disk: cluster.Disk{State: cluster.DiskData}},
-		report:      cluster.Report{Keeper: keeper},
+		report:      cluster.Report{Keeper: row.keeper},
 	})
+	if row.stored {
+		stored(t, a, 9)
+	}
 	done := make(chan struct{})
 	go func() { a.book.watch(ctx); close(done) }()
 	time.Sleep(10 * time.Minute) // it settles

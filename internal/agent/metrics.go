@@ -67,7 +67,7 @@ func newMetrics(st *store.Store) *metrics {
 	m.lag = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: "learner_lag_entries", Help: "Raft entries that a learner is behind the leader."}, []string{"member"})
 	m.registry.MustRegister(m.lag)
 	m.ails = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: "voter_ails",
-		Help: "1 for each voter that fares badly in the keeper's eyes, by kind: paused, slow, hung, cut off, unreached, down, unheard."}, []string{"member", "kind"})
+		Help: "1 for each voter that fares badly in the keeper's eyes, by kind: paused, slow, hung, starting, cut off, unreached, uncertain, down, unheard."}, []string{"member", "kind"})
 	m.registry.MustRegister(m.ails)
 	m.restarts = gauge("etcd_restarts", "Times that this agent has seen its etcd end by itself.")
 	m.ready = gauge("ready", "1 when this node is a voter in a healthy cluster.")

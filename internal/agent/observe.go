@@ -67,6 +67,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Stored = a.remember(o)
 	a.observeMachines(&o)
 	a.observeCare(&o)
+	a.listen(&o)
 	a.observeRoll(&o)
 	a.observeSpace(&o)
 	return o

@@ -116,12 +116,27 @@ func (a *Agent) look(ctx context.Context, p *probe, id cluster.MemberID, leader 
 	p.Healthy = err == nil && s.MemberID == id && s.ClusterID == leader.ClusterID && s.Leader == leader.MemberID
 	switch {
 	case p.Healthy:
-		p.UnhealthySince, p.State = time.Time{}, s
+		p.UnhealthySince, p.Silent, p.State = time.Time{}, 0, s
 	case p.UnhealthySince.IsZero():
 		p.UnhealthySince = now
 	}
 	if was != p.Healthy {
 		a.poke()
+	}
+}
+
+// listen adds what this round has heard to what is known of the members' lives. A
+// round that comes late has not listened before. Called with mu held.
+func (a *Agent) listen(o *plan.Observation) {
+	passed := o.Now.Sub(a.listened)
+	if a.listened = o.Now; passed > reportFresh {
+		passed = 0
+	}
+	o.Probes = plan.Listen(*o, passed)
+	for id, p := range o.Probes {
+		if known := a.probes[id]; known != nil {
+			known.Silent, known.Ailed = p.Silent, p.Ailed
+		}
 	}
 }
 

@@ -54,9 +54,14 @@ func (a *Agent) logMayOutrun(ctx context.Context, d cluster.Disk) (bool, error) 
 var blame = []error{backup.ErrDamaged, chain.ErrDamaged, chain.ErrGap, replay.ErrGap, replay.ErrDiverged, replay.ErrOtherMinor, replay.ErrUnreplayable}
 
 // restoreSeed builds the staged directory from what the charter names: a
-// snapshot, and the log up to an end that is the same for every founder.
+// snapshot, and the log up to an end that is the same for every founder. Where
+// the snapshot is unpacked already, because it was verified here, it is not read
+// again.
 func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
+	file := a.unpacked.take()
+	defer func() { a.discard(file) }()
 	err := a.stage(c, func(t backup.Target) (v cluster.Version, err error) {
+		t.Unpacked = file
 		b, err := backup.Seeded(ctx, a.vault(), c.Seed)
 		if err != nil {
 			return v, err
@@ -71,7 +76,7 @@ func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
 		if err != nil {
 			return v, err
 		}
-		a.log.Info("restoring the seed", "backup", b.Key, "bytes", b.Size, "revision", b.Revision, "segments", p.Segments, "index", max(p.Last.Index, b.Index))
+		a.log.Info("restoring the seed", "backup", b.Key, "bytes", b.Size, "revision", b.Revision, "segments", p.Segments, "index", max(p.Last.Index, b.Index), "unpacked", file.Is(b))
 		r, err := replay.Build(ctx, src, []replay.Plan{p}, a.restoring(), t)
 		if r.Entries > 0 {
 			a.log.Info("the log was applied", "entries", r.Entries, "index", r.Index, "revision", r.Revision, "checked_revision", r.Checked)

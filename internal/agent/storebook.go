@@ -272,7 +272,7 @@ func (b *storeBook) readLock(ctx context.Context) error {
 	if !b.lockAt.IsZero() && time.Since(b.lockAt) < lockEvery {
 		return nil
 	}
-	l, err := read(b.ledger.Lock(ctx, next(b.facts().Lock.Value().Number)))
+	l, err := read(b.ledger.Lock(ctx, b.facts().Lock.Value().Number+1))
 	if err == nil {
 		b.lockAt = time.Now()
 		b.noteLock(l)
@@ -285,7 +285,7 @@ func (b *storeBook) readRoll(ctx context.Context) error {
 	if !b.rollAt.IsZero() && time.Since(b.rollAt) < rollEvery {
 		return nil
 	}
-	r, err := read(b.ledger.Roll(ctx, next(b.facts().Roll.Value().Number)))
+	r, err := read(b.ledger.Roll(ctx, b.facts().Roll.Value().Number+1))
 	if err == nil {
 		b.rollAt = time.Now()
 		b.noteRoll(r)

@@ -37,6 +37,13 @@ func (p *problems) say(key, format string, args ...any) {
 	p.add(key, fmt.Errorf(format, args...))
 }
 
+// interval is a time between two doings of which none may follow the other at once.
+func (p *problems) interval(key string, d time.Duration) {
+	if d < 0 || 0 < d && d < time.Second {
+		p.say(key, "%s: want 1s or more, or 0 for never", d)
+	}
+}
+
 var clusterName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // Validate says everything that is wrong with a filled Config, each problem
@@ -112,15 +119,11 @@ func (c Config) checkMembership(p *problems) {
 	if c.LearnerWait <= 0 {
 		p.say("learner-patience", "%s: want a time above zero", c.LearnerWait)
 	}
-	if c.CompactKeep < 0 {
-		p.say("compaction-keep", "%s: want no negative time", c.CompactKeep)
-	}
-	if c.DefragBelow < 0 || c.DefragBelow >= 1 {
+	p.interval("compaction-keep", c.CompactKeep)
+	if !(c.DefragBelow >= 0 && c.DefragBelow < 1) { // NaN is neither
 		p.say("defragment-below", "%v: want a part from 0 to 1, less than 1", c.DefragBelow)
 	}
-	if c.HashCheck < 0 {
-		p.say("hash-check-interval", "%s: want no negative time", c.HashCheck)
-	}
+	p.interval("hash-check-interval", c.HashCheck)
 	if c.FoundingWait < 0 {
 		p.say("founding-wait", "%s: want no negative time", c.FoundingWait)
 	}
@@ -208,12 +211,8 @@ func (c Config) checkEtcd(p *problems) {
 }
 
 func (c Config) checkBackups(p *problems) {
-	if c.BackupInterval < 0 {
-		p.say("backup-interval", "%s: want a time, or 0 for no backups", c.BackupInterval)
-	}
-	if c.BackupVerify < 0 {
-		p.say("backup-verify-interval", "%s: want a time, or 0 for none", c.BackupVerify)
-	}
+	p.interval("backup-interval", c.BackupInterval)
+	p.interval("backup-verify-interval", c.BackupVerify)
 	if c.BackupKeep < 1 {
 		p.say("backup-keep", "%d: want 1 or more", c.BackupKeep)
 	}

@@ -55,6 +55,9 @@ func (o Observation) quorumAnswers() bool {
 	return found || torn
 }
 
+// Led says that a cluster answers.
+func Led(o Observation) bool { return o.quorumAnswers() }
+
 // fenced says that our data is of an epoch that is over.
 func fenced(o Observation) bool {
 	s := o.Disk.Stamp

@@ -117,6 +117,10 @@ type Probe struct {
 	FirstSeen      time.Time         `json:"first_seen"`               // when this agent first saw the entry
 	UnhealthySince time.Time         `json:"unhealthy_since,omitzero"` // zero when healthy
 	ProgressAt     time.Time         `json:"progress_at"`              // when its applied index last grew
+	// Silent is for how long altogether, since the last sign of its life, everybody
+	// who could tell has found none; Ailed is what was the matter at that sign (Listen).
+	Silent time.Duration   `json:"silent,omitempty"`
+	Ailed  cluster.Ailment `json:"ailed,omitzero"`
 }
 
 // epoch is that of the charter in force, 0 when there is none or none is known.

@@ -292,15 +292,15 @@ func keeping(members ...cluster.Member) opt {
 			o.Probes[m.ID] = p
 			if m.Name != "a" && m.Started() && len(m.ClientURLs) > 0 {
 				holds(m.Name, 1, 5, 100)(o)
-				says(m.Name, func(r *cluster.Report) { r.Etcd.Healthy = true })(o)
+				says(m.Name, func(r *cluster.Report) { r.Etcd.Healthy, r.Care.Hears = true, []string{"a"} })(o)
 			}
 		}
 	}
 }
 
-// down has a member's etcd and agent not answer the keeper for so long.
+// down has a member's etcd and agent not answer the keeper for so long, nor anybody.
 func down(name string, ago time.Duration) opt {
-	return and(probe(name, func(o *Observation, p *Probe) { p.Healthy, p.UnhealthySince = false, o.Now.Add(-ago) }), silent(name))
+	return and(probe(name, func(o *Observation, p *Probe) { p.Healthy, p.UnhealthySince, p.Silent = false, o.Now.Add(-ago), ago }), silent(name))
 }
 
 func silent(name string) opt {

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -50,19 +49,32 @@ func (p Pulse) Beat(took time.Duration) Pulse {
 
 // The kinds of ailment. None of them is a reason to remove anybody.
 const (
-	ailsPaused   = "paused"
-	ailsSlow     = "slow"
-	ailsHung     = "hung"
-	ailsCutOff   = "cut off"
-	ailsDown     = "down"
-	ailsUnheard  = "unheard"
-	ailsUnproven = "unreached"
+	ailsPaused    = "paused"
+	ailsSlow      = "slow"
+	ailsHung      = "hung"
+	ailsCutOff    = "cut off"
+	ailsDown      = "down"
+	ailsStarting  = "starting"
+	ailsUnheard   = "unheard"
+	ailsUncertain = "uncertain"
+	ailsUnproven  = "unreached"
 )
 
-// ailment is what is the matter with a voter, by its own agent's word and the
-// others'; the zero value when nothing is known to be. Its own word comes first:
-// it sees the process and the disk.
+// ailment is what is the matter with a voter, as far as is known; the zero value
+// when nothing is. Of one that has fallen silent it is, for --dead-after, what was
+// known last: reports are late where machines are busy.
 func (s standing) ailment(o Observation) cluster.Ailment {
+	f, last := s.finding(o), s.probe.Ailed
+	if silent := f.Kind == ailsUnheard || f.Kind == ailsUncertain; silent && last.Kind != "" && s.probe.Silent < o.Settings.DeadAfter {
+		last.Why += ", as was last heard"
+		return last
+	}
+	return f
+}
+
+// finding is what this observation tells of a voter, by its own agent's word and
+// the others'. Its own word comes first: it sees the process and the disk.
+func (s standing) finding(o Observation) cluster.Ailment {
 	r, heard := o.reportOf(s.Member)
 	own := s.ID == o.Etcd.Value().MemberID
 	care := r.Care
@@ -81,33 +93,24 @@ func (s standing) ailment(o Observation) cluster.Ailment {
 		return cluster.Ailment{}
 	case heard && care.Hung:
 		return is(ailsHung, "its etcd runs, and does not answer its own agent")
-	case heard && r.Etcd.Running && r.Etcd.MemberID == s.ID && !r.Etcd.Healthy:
-		return is(ailsCutOff, "its etcd runs, and follows no leader")
-	case heard && r.Etcd.MemberID == s.ID && r.Etcd.Healthy:
-		return is(ailsUnproven, "its etcd is well, as its own agent says, and does not answer from here")
 	case heard && !r.Etcd.Running:
 		return is(ailsDown, "its etcd does not run")
+	case heard && r.Etcd.MemberID == 0:
+		return is(ailsStarting, "its etcd runs, and has not answered its own agent yet")
+	case heard && r.Etcd.MemberID != s.ID:
+		return is(ailsUnheard, "another member's etcd runs there")
+	case heard && !r.Etcd.Healthy:
+		return is(ailsCutOff, "its etcd runs, and follows no leader")
+	case heard:
+		return is(ailsUnproven, "its etcd is well, as its own agent says, and does not answer from here")
 	}
-	if by := o.hearers(s.Name); !heard && len(by) > 0 {
+	switch by := o.hearers(s.Name); {
+	case len(by) > 0:
 		return is(ailsCutOff, "it does not answer from here, and ", strings.Join(by, " "), " hears its agent")
+	case !s.certain(o):
+		return is(ailsUncertain, "its agent is silent, and too few others' answer to be sure that it is dead")
 	}
 	return is(ailsUnheard, "nobody hears its agent")
-}
-
-// hearers are the agents that have heard that node within seconds.
-func (o Observation) hearers(name string) (by []string) {
-	for _, r := range o.Reports {
-		if name != "" && slices.Contains(r.Care.Hears, name) {
-			by = append(by, r.Name)
-		}
-	}
-	return by
-}
-
-// notDead says that a voter that does not answer us lives, by its agent's word
-// or another's: time alone must not replace it.
-func notDead(a cluster.Ailment) bool {
-	return a.Kind == ailsPaused || a.Kind == ailsSlow || a.Kind == ailsCutOff
 }
 
 // Ailment is a voter's, with its name.

@@ -21,7 +21,9 @@ func slow(name string) opt {
 
 // unwell has a member's etcd not answer the keeper, while its agent does.
 func unwell(name string, f func(*cluster.Report)) opt {
-	return and(probe(name, func(o *Observation, p *Probe) { p.Healthy, p.UnhealthySince = false, o.Now.Add(-time.Hour) }),
+	return and(probe(name, func(o *Observation, p *Probe) {
+		p.Healthy, p.UnhealthySince, p.Silent = false, o.Now.Add(-time.Hour), time.Hour
+	}),
 		says(name, func(r *cluster.Report) {
 			r.Etcd = cluster.EtcdState{Running: true, MemberID: id(name)}
 			f(r)

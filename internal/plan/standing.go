@@ -18,7 +18,7 @@ type standing struct {
 	uneasy     bool         // its machine may be interrupted: it should not lead
 	disowned   bool         // the machine at its address says that it never will hold its data
 	leaving    bool         // `quorate leave`
-	unfit      bool         // unhealthy for longer than --dead-after: for the join strategies alone
+	unfit      bool         // without a sign of life for --dead-after: for the join strategies alone
 }
 
 // departing says that the member serves, and its machine does not stay.
@@ -74,7 +74,7 @@ func stand(o Observation, m cluster.Member) standing {
 	p := o.Probes[m.ID]
 	s := standing{Member: m, probe: p, healthy: p.Healthy && p.State.MemberID == m.ID || m.ID == o.Etcd.Value().MemberID}
 	s.gone = goneFromSource(o, m)
-	s.unfit = !s.healthy && !notDead(s.ailment(o)) && !p.UnhealthySince.IsZero() && o.Now.Sub(p.UnhealthySince) >= o.Settings.DeadAfter
+	s.unfit = !s.healthy && s.dead(o)
 	for _, p := range o.View.Value().Peers {
 		if m.Listens(p.PeerURL(o.Self.Scheme)) {
 			s.machine, s.leavesSoon, s.uneasy = p, p.State == cluster.Terminating, p.ID != "" && slices.Contains(o.Machines.Uneasy, p.ID)
