@@ -65,7 +65,7 @@ func idleHour(t *testing.T, row idle) {
 	}
 	a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler), Store: st})
 	a.published.Store(&snapshot{
-		observation: plan.Observation{Etcd: cluster.Known(cluster.EtcdState{Healthy: true, Leader: 1, MemberID: 1}), Disk: cluster.Disk{State: cluster.DiskData}},
+		observation: plan.Observation{Ledger: plan.Ledger{Charter: cluster.Known(cluster.Charter{Cluster: "test", Epoch: 1})}, Etcd: cluster.Known(cluster.EtcdState{Healthy: true, Leader: 1, MemberID: 1}), Disk: cluster.Disk{State: cluster.DiskData}},
 		report:      cluster.Report{Keeper: row.keeper},
 	})
 	if row.stored {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -178,4 +179,43 @@ func forgets(o Observation, newest cluster.Disk) bool {
 		return false
 	}
 	return b.Value().Index > newest.Index || !o.Ledger.Verdict.Known() || b.Value().Key == o.Ledger.Verdict.Value().Backup
+}
+
+// TestLooksForWitness: how soon the keeper notices an old copy of the store.
+func TestLooksForWitness(t *testing.T) {
+	none, one, two := Witness{}, Witness{Key: "1"}, Witness{Key: "2"}
+	for name, row := range map[string]struct {
+		w, newest Witness
+		ago       time.Duration
+		want      bool
+	}{
+		"nothing is stored":          {none, none, time.Hour, false},
+		"the first":                  {none, one, 0, true},
+		"it is the newest":           {one, one, lookIdle - 1, false},
+		"it is the newest, and old":  {one, one, lookIdle, true},
+		"more is stored":             {one, two, lookBusy - 1, false},
+		"more is stored, for a time": {one, two, lookBusy, true},
+	} {
+		if got := LooksForWitness(row.w, row.newest, row.ago); got != row.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestOutlived: a full snapshot that reaches as far makes up for what has gone.
+func TestOutlived(t *testing.T) {
+	w := Witness{"k", cluster.Stored{Epoch: 1, Index: 10, Term: 2, Logged: true}}
+	for name, row := range map[string]struct {
+		full cluster.Stored
+		want bool
+	}{
+		"none":             {cluster.Stored{}, false},
+		"shorter":          {cluster.Stored{Epoch: 1, Index: 9}, false},
+		"as far":           {cluster.Stored{Epoch: 1, Index: 10}, true},
+		"of a later epoch": {cluster.Stored{Epoch: 2, Index: 1}, true},
+	} {
+		if got := w.Outlived(row.full); got != row.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
