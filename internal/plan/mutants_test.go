@@ -131,7 +131,7 @@ func specification() []table {
 	}
 	out = append(out, recordTables()...)
 	out = append(out, table{doomRows(), askDoom}, table{goersRows(), askGone}, table{defragRows(), askDefrag}, table{ailmentRows(), askAilments}, table{tornRows(), Torn}, table{rollStaleRows(), askStale})
-	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps}, table{stakesRows(), askStakes}, table{outrunRows(), askOutrun},
+	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps}, table{stakesRows(), askStakes}, table{outrunRows(), askOutrun}, table{seeksRows(), askSeeks},
 		table{guardClaimRows(), askClaim}, table{guardExplainRows(), askExplain}, table{guardShutdownRows(), askShutdown})
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -182,6 +183,33 @@ func nobodyLeftRows() map[string]row {
 		"fewer than wanted":                     {wiped(size(5)), "wait: not enough empty peers answer to found (3 of 5)"},
 		"a stray that is in no list holds data": {wiped(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
 		"a quorum answers":                      {wiped(leads("e", voters("e")...)), "wait: the keeper has been asked for an entry (keeper e)"},
+	}
+}
+
+func TestSeeksBackup(t *testing.T) { checkAs(t, seeksRows(), askSeeks) }
+
+func askSeeks(o Observation) string { return fmt.Sprint(SeeksBackup(o)) }
+
+// seeksRows: who reads a whole backup, to know that it is good.
+func seeksRows() map[string]row {
+	sick := func(d time.Duration) opt {
+		return func(o *Observation) { o.UnhealthySince = o.Now.Add(-d) }
+	}
+	founder := and(charter(2, "a", "b", "c"), seed(cluster.Seed{Kind: cluster.SeedBackup, Backup: "k1"}), checkpoint())
+	return map[string]row{
+		"a new machine":                           {fresh(), "true"},
+		"it has just started":                     {fresh(justStarted), "false"},
+		"it has started half a founding wait ago": {fresh(func(o *Observation) { o.Self.Since = o.Now.Add(-15 * time.Second) }), "true"},
+		"just started, nobody is left":            {ended(justStarted, mark("x"), saysLost("b"), saysLost("c")), "true"},
+		"a cluster answers":                       {fresh(leads("e", voters("e")...)), "false"},
+		"the charter says which":                  {see(founder), "false"},
+		"its founder cannot restore it":           {see(founder, seedFails(3)), "true"},
+		"its disk is unread":                      {fresh(unread), "false"},
+		"its data lies elsewhere":                 {fresh(elsewhere), "false"},
+		"a survivor":                              {leftover(sick(15 * time.Second)), "true"},
+		"a survivor's quorum is just gone":        {leftover(sick(time.Second)), "false"},
+		"a survivor that a leader answers":        {leftover(sick(time.Hour), leads("e", voters("e")...)), "true"},
+		"a voter that is well":                    {leftover(sick(time.Hour), func(o *Observation) { e := o.Etcd.Value(); e.Healthy = true; o.Etcd = cluster.Known(e) }), "false"},
 	}
 }
 
