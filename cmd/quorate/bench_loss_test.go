@@ -71,6 +71,10 @@ func BenchmarkLoss(b *testing.B) {
 		fill(b, r.client("a", "b", "c"), mib)
 		r.benchLoss(b, x, y, z)
 		fmt.Fprintln(os.Stderr, story(x, y, z))
+		for _, h := range []*host{x, y, z} {
+			raw, _ := os.ReadFile(filepath.Join(h.dataDir(), "etcd.log"))
+			fmt.Fprintf(os.Stderr, "ETCD %s\n%s\n", h.name, raw)
+		}
 		r.end()
 		r.nodes = nil
 	}

@@ -19,11 +19,11 @@ import (
 const secret = "open sesame"
 
 // withAuth is a rig whose agents know etcd's root user, before etcd does.
-func withAuth(t *testing.T) *rig {
+func withAuth(t *testing.T, flags ...string) *rig {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
 	must(t, os.WriteFile(file, []byte(secret+"\n"), 0o600))
-	return newRig(t, "--etcd-user", "root", "--etcd-password-file", file)
+	return newRig(t, append(flags, "--etcd-user", "root", "--etcd-password-file", file)...)
 }
 
 // asRoot is a client with the password.
@@ -54,10 +54,11 @@ func (r *rig) enableAuth(c *clientv3.Client) {
 
 // TestTotalLoss: every machine and every disk is gone, the store is left. The
 // same machines come back, empty, and found epoch 2 from the newest good backup
-// and the log behind it.
+// and the log behind it. They have all said that their disks are lost, so nobody
+// waits; and each reads the snapshot once.
 func TestTotalLoss(t *testing.T) {
 	t.Parallel()
-	r := withAuth(t)
+	r := withAuth(t, "--founding-wait", "10m")
 	a, b, c := r.trio()
 	startAll(a, b, c)
 	r.voters(30*time.Second, "a", "b", "c")
@@ -97,6 +98,12 @@ func TestTotalLoss(t *testing.T) {
 	for _, h := range []*host{a, b, c} {
 		if !strings.Contains(h.log(), "restoring the seed") {
 			t.Errorf("%s did not restore the seed itself", h.name)
+		}
+		if !strings.Contains(h.log(), "unpacked=true") || strings.Contains(h.log(), "unpacked=false") {
+			t.Errorf("%s did not restore what it had read already", h.name)
+		}
+		if left, _ := filepath.Glob(filepath.Join(h.dataDir(), "unpacked-*")); len(left) > 0 {
+			t.Errorf("%s has left %v", h.name, left)
 		}
 		if strings.Contains(h.log(), "a backup is no good") && strings.Contains(h.log(), damaged.Key) {
 			said = append(said, h.name)

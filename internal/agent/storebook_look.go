@@ -22,9 +22,8 @@ type looking struct {
 }
 
 // look asks the store, while this node is the keeper and the store is read seldom,
-// for what was the newest in it at the last look. What is the newest now says less:
-// what was stored a moment ago is in an old copy too, behind a gap. An old copy that
-// is younger than the last look is not noticed here, but by the next proof.
+// for what was the newest in it at the last look, and for each segment since. What
+// is the newest now says less: it may have been stored in an old copy, behind a gap.
 func (b *storeBook) look(ctx context.Context) {
 	s := b.a.published.Load()
 	if !s.report.Keeper || b.a.memory.lacking() != "" { // what is missing is being made up for
@@ -39,15 +38,65 @@ func (b *storeBook) look(ctx context.Context) {
 	if w.Key == "" {
 		w = newest
 	}
-	gone, err := b.hasGone(ctx, w.Key)
-	if gone {
-		err = b.miss(ctx, w)
+	missing, err := b.missing(ctx, w, newest)
+	if missing.Key != "" {
+		err = b.miss(ctx, missing)
 	}
 	b.looking.at = time.Now()
 	if err == nil { // else the same one is looked for again
 		b.looking.witness = newest
 	}
 	b.fail(err)
+}
+
+// missing is w, or the first segment after it up to newest, if the store has lost
+// it: a full snapshot that reaches as far makes up for it.
+func (b *storeBook) missing(ctx context.Context, w, newest plan.Witness) (plan.Witness, error) {
+	gone, err := b.hasGone(ctx, w.Key)
+	switch {
+	case err != nil:
+		return plan.Witness{}, err
+	case gone:
+		return w, nil
+	}
+	from, to := w.Gap(newest)
+	if last := segmentKey(w.Log); from <= to && w.Log.Number > 0 && w.Key != last {
+		if gone, err := b.hasGone(ctx, last); err != nil || gone { // let go, and what follows it maybe too
+			return plan.Witness{}, err
+		}
+	}
+	there, listed := map[string]bool{}, ""
+	for e := newest.Log; from <= to; from++ {
+		e.Number = from
+		key := segmentKey(e)
+		if prefix := manyOf(key, to-from); prefix != listed {
+			objects, err := b.a.parts.Store.List(ctx, prefix)
+			if err != nil {
+				return plan.Witness{}, err
+			}
+			for _, o := range objects {
+				there[o.Key] = true
+			}
+			listed = prefix
+		}
+		if !there[key] {
+			newest.Key = key
+			return newest, nil
+		}
+	}
+	return plan.Witness{}, nil
+}
+
+func segmentKey(e cluster.LogEnd) string { return chain.Key(e.Epoch, e.Chain, e.Number) }
+
+// manyOf is a prefix that a segment's key shares with a hundred others, or with a
+// thousand, which is a page of a listing.
+func manyOf(key string, wanted uint64) string {
+	digits := len("00.seg")
+	if wanted > 500 {
+		digits++
+	}
+	return key[:len(key)-digits]
 }
 
 func (b *storeBook) hasGone(ctx context.Context, key string) (bool, error) {
@@ -86,16 +135,17 @@ func (b *storeBook) miss(ctx context.Context, w plan.Witness) error {
 // newestWitness is the farthest that this node has heard of in the store, of the epoch in force.
 func (a *Agent) newestWitness(s *snapshot) (w plan.Witness) {
 	epoch := s.observation.Ledger.Charter.Value().Epoch
-	if b := a.newestBackup(s.observation); b != nil && b.Epoch == epoch {
-		w = plan.Witness{Key: b.Key, Stored: cluster.Stored{Epoch: b.Epoch, Index: b.Index, Term: b.Term}}
-	}
 	for _, r := range slices.Concat(s.observation.Reports, []cluster.Report{s.report}) {
-		if r.Log == nil || r.Log.End.Number == 0 || r.Log.End.Epoch != epoch {
-			continue
+		if r.Log != nil && r.Log.End.Epoch == epoch && w.Log.Before(r.Log.End) {
+			w.Log = r.Log.End
 		}
-		e := plan.Witness{Key: chain.Key(r.Log.End.Epoch, r.Log.End.Chain, r.Log.End.Number), Stored: r.Log.End.Stored()}
-		if !e.Outlived(w.Stored) {
-			w = e
+	}
+	if w.Log.Number > 0 {
+		w.Key, w.Stored = segmentKey(w.Log), w.Log.Stored()
+	}
+	if b := a.newestBackup(s.observation); b != nil && b.Epoch == epoch {
+		if full := (cluster.Stored{Epoch: b.Epoch, Index: b.Index, Term: b.Term}); w.Outlived(full) {
+			w.Key, w.Stored = b.Key, full
 		}
 	}
 	return w

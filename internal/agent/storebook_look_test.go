@@ -97,6 +97,27 @@ func TestLook(t *testing.T) {
 			lose(t, st, 2)
 			keeps(a, segment(t, st, 3))
 		}, time.Minute + 2*time.Second},
+		"an old copy that has the newest, and it goes on": {func(t *testing.T, a *Agent, st *store.Store) {
+			segment(t, st, 3) // it does not stay
+			keeps(a, segment(t, st, 4))
+			lose(t, st, 3)
+			keeps(a, segment(t, st, 5))
+		}, time.Minute + 2*time.Second},
+		"it goes on for long": {func(t *testing.T, a *Agent, st *store.Store) {
+			for n := range uint64(1200) {
+				segment(t, st, 3+n)
+			}
+			keeps(a, segment(t, st, 1203))
+		}, 0},
+		"a new chain, and an old copy that has the snapshot before it": {func(t *testing.T, a *Agent, st *store.Store) {
+			stored(t, a, 25)
+			e := segment(t, st, 7)
+			e.Chain = 2 // its first six are not there
+			if err := st.Create(context.Background(), chain.Key(1, 2, 7), nil); err != nil {
+				t.Fatal(err)
+			}
+			keeps(a, e)
+		}, time.Minute + 2*time.Second},
 		"an elder segment goes": {func(t *testing.T, _ *Agent, st *store.Store) { lose(t, st, 1) }, 0},
 		"a snapshot holds it": {func(t *testing.T, a *Agent, st *store.Store) {
 			lose(t, st, 2)
@@ -124,14 +145,14 @@ func TestLook(t *testing.T) {
 					t.Errorf("after %s: %s", took, why)
 				case row.within > 0 && (why == "" || took > row.within):
 					t.Errorf("after %s: %q, want it within %s", took, why, row.within)
-				case row.within > 0 && !strings.Contains(why, chain.Key(1, 1, 2)):
+				case row.within > 0 && !strings.Contains(why, ".seg"):
 					t.Errorf("it does not say what is missing: %s", why)
 				}
 				if row.within > 0 { // it is over with a snapshot that holds all
 					if !a.fullWanted(nil) {
 						t.Error("no full snapshot is wanted")
 					}
-					stored(t, a, 30)
+					stored(t, a, 100)
 					keeps(a, cluster.LogEnd{})
 					time.Sleep(10 * time.Minute)
 					if why := a.memory.lacking(); why != "" || a.fullWanted(nil) {

@@ -40,6 +40,7 @@ var allFaults = []fault{
 	{"kill all", 1, (*World).killAll},
 	{"lose all", 1, (*World).loseAll},
 	{"lose majority", 2, (*World).loseMajority},
+	{"wipe most", 2, (*World).wipeMost},
 	{"founding crash", 1, (*World).crashAgents},
 }
 
@@ -298,6 +299,16 @@ func (w *World) loseMajority() {
 			w.wipe(m)
 		} else {
 			w.terminate(m)
+		}
+	}
+}
+
+// wipeMost has new agents on empty disks at the old addresses: all of them, or
+// all but somebody who may be slow to answer.
+func (w *World) wipeMost() {
+	for _, m := range slices.Clone(w.live) {
+		if w.chance(0.9) {
+			w.wipe(m)
 		}
 	}
 }

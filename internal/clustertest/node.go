@@ -101,6 +101,9 @@ func (w *World) agentRound(m *machine) {
 	a.seen = o
 	d := plan.Decide(o)
 	w.reasons[d.Verb+": "+d.Reason]++
+	if early(o, d) {
+		w.reasons["recover: an agent that has just started founds the next epoch"]++
+	}
 	if d.Verb != a.decision.Verb || d.Reason != a.decision.Reason || d.Detail != a.decision.Detail {
 		w.logf("%s: %s", m.name, d)
 	}
@@ -116,6 +119,12 @@ func (w *World) agentRound(m *machine) {
 		a.frozen = w.chance(0.5)
 		w.logf("%s: agent is held up until %.2fs, answering %v", m.name, a.next.Seconds(), !a.frozen)
 	}
+}
+
+// early says that a next epoch is founded by an agent that has not waited for
+// others to answer.
+func early(o plan.Observation, d plan.Decision) bool {
+	return d.Verb == "recover" && o.Disk.State == cluster.DiskEmpty && len(d.Steps) > 0 && o.Now.Sub(o.Self.Since) < o.Settings.FoundingWait
 }
 
 // actFresh is how old an observation may be when a change of the membership is

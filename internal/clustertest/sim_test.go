@@ -101,6 +101,7 @@ func covered(t *testing.T, reasons map[string]int) {
 		"recover: a majority is proven lost, and this survivor's log is the newest",
 		"recover: this disk seeds the new epoch",
 		"recover: every disk of the epoch is proven lost",
+		"recover: an agent that has just started founds the next epoch",
 		"refuse: every disk is lost and nothing can be restored: use `quorate recover --empty`",
 		"refuse: no quorum answers, and automatic recovery is off: use `quorate recover`",
 		"wait: a silent member may hold the newest data",

@@ -190,6 +190,9 @@ func TestDropped(t *testing.T) {
 		{"/etcdserverpb.Lease/LeaseGrant", dropped, 3},
 		{"/v3lockpb.Lock/Lock", dropped, 1},
 		{"/etcdserverpb.KV/Put", status.Error(codes.Unavailable, "etcdserver: request timed out"), 1},
+		{"/etcdserverpb.KV/Put", status.Error(codes.Unknown, "etcdserver: who knows whether it was done"), 1},
+		{"/etcdserverpb.KV/Put", status.Error(codes.Unavailable, raft.ErrProposalDropped.Error()), 1},
+		{"/etcdserverpb.KV/Put", raft.ErrProposalDropped, 1}, // no status: not what a server of gRPC answers
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var g Gate
@@ -205,6 +208,81 @@ func TestDropped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDroppedForEver: who is refused again and again learns it in time.
+func TestDroppedForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Gate
+		began := time.Now()
+		_, err := g.unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}, func(context.Context, any) (any, error) {
+			return nil, status.Error(codes.Unknown, raft.ErrProposalDropped.Error())
+		})
+		if took := time.Since(began); !wasDropped(err) || took < HoldLimit || took > HoldLimit+2*dropPause {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
+}
+
+// TestTwoHolds: what two hold opens when both have let go, for all that wait.
+func TestTwoHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Gate
+		passed := 0
+		wait := func() {
+			go func() {
+				if _, err := g.pass(t.Context(), false); err == nil {
+					passed++
+				}
+			}()
+			synctest.Wait()
+		}
+		<-g.shut()
+		wait()
+		<-g.shut()
+		wait()
+		g.open()
+		synctest.Wait()
+		if passed > 0 {
+			t.Errorf("%d passed a gate that is held still", passed)
+		}
+		g.open()
+		synctest.Wait()
+		if passed != 2 {
+			t.Errorf("%d of 2 passed when it opened", passed)
+		}
+	})
+}
+
+// TestShutAgain: a gate that opens and is shut before the request has looked
+// keeps it, and all the waits together are no longer than the limit.
+func TestShutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Gate
+		g.shut()
+		began := time.Now()
+		took := time.Duration(0)
+		go func() {
+			_, _ = g.pass(t.Context(), false)
+			took = time.Since(began)
+		}()
+		for range 8 {
+			time.Sleep(HoldLimit / 10)
+			g.mu.Lock() // both at once, as by another goroutine
+			close(g.opened)
+			g.opened = make(chan struct{})
+			g.mu.Unlock()
+			synctest.Wait()
+		}
+		if took > 0 {
+			t.Errorf("it passed a gate that is shut, after %s", took)
+		}
+		time.Sleep(HoldLimit)
+		synctest.Wait()
+		if took < HoldLimit || took > HoldLimit+10*time.Millisecond {
+			t.Errorf("it waited %s, want %s", took, HoldLimit)
+		}
+	})
 }
 
 // TestLimit: a request waits no longer than the limit, however often the gate is
@@ -242,11 +320,13 @@ func TestKind(t *testing.T) {
 		{"/etcdserverpb.KV/Range", &pb.RangeRequest{}, read},
 		{"/etcdserverpb.KV/Range", &pb.RangeRequest{Serializable: true}, free},
 		{"/etcdserverpb.Lease/LeaseGrant", nil, proposal},
+		{"/etcdserverpb.Lease/LeaseRevoke", nil, proposal},
 		{"/etcdserverpb.Lease/LeaseTimeToLive", nil, read},
 		{"/etcdserverpb.Auth/Authenticate", nil, proposal},
 		{"/etcdserverpb.Cluster/MemberAdd", nil, proposal},
 		{"/etcdserverpb.Cluster/MemberList", nil, read},
 		{"/etcdserverpb.Maintenance/Alarm", nil, proposal},
+		{"/etcdserverpb.Maintenance/Downgrade", nil, proposal},
 		{"/etcdserverpb.Maintenance/MoveLeader", nil, free},
 		{"/etcdserverpb.Maintenance/Status", nil, free},
 		{"/etcdserverpb.Maintenance/Defragment", nil, free},

@@ -156,8 +156,12 @@ func unburden(o Observation, h house) (Decision, bool) {
 
 // withAilments adds to a reason what is known of those that are not well.
 func withAilments(o Observation, d Decision) Decision {
+	waits := len(joiners(o, survey(o))) > 0
 	for _, a := range Ailments(o) {
-		if a.Kind != ailsUnheard && a.Kind != ailsDown { // the reason says so already
+		switch {
+		case a.Kind == ailsUnheard || a.Kind == ailsDown: // the reason says so already
+		case a.Kind == ailsUncertain && !waits: // nobody asks whether it is dead
+		default:
 			d.Detail += "; " + a.Name + ": " + a.Kind + ", " + a.Why
 		}
 	}

@@ -148,6 +148,17 @@ const (
 type Witness struct {
 	Key string // "": none
 	cluster.Stored
+	Log cluster.LogEnd // where the log ended then; Number 0: none of it was stored
+}
+
+// Gap are the numbers of the segments that were stored after w and not after newest:
+// all of them must be there, for an old copy that is younger than w lacks some. It is
+// empty, from > to, where nothing was. A chain that has begun meanwhile counts whole.
+func (w Witness) Gap(newest Witness) (from, to uint64) {
+	if w.Log.Epoch != newest.Log.Epoch || w.Log.Chain != newest.Log.Chain {
+		return 1, newest.Log.Number
+	}
+	return w.Log.Number + 1, newest.Log.Number
 }
 
 // LooksForWitness says that the keeper reads the witness now, which it last did, or

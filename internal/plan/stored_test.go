@@ -204,7 +204,7 @@ func TestLooksForWitness(t *testing.T) {
 
 // TestOutlived: a full snapshot that reaches as far makes up for what has gone.
 func TestOutlived(t *testing.T) {
-	w := Witness{"k", cluster.Stored{Epoch: 1, Index: 10, Term: 2, Logged: true}}
+	w := Witness{Key: "k", Stored: cluster.Stored{Epoch: 1, Index: 10, Term: 2, Logged: true}}
 	for name, row := range map[string]struct {
 		full cluster.Stored
 		want bool
@@ -216,6 +216,29 @@ func TestOutlived(t *testing.T) {
 	} {
 		if got := w.Outlived(row.full); got != row.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestGap: which segments must be there since the last look.
+func TestGap(t *testing.T) {
+	at := func(epoch cluster.Epoch, chain int, number uint64) Witness {
+		return Witness{Key: "k", Log: cluster.LogEnd{Epoch: epoch, Chain: chain, Number: number}}
+	}
+	for name, row := range map[string]struct {
+		w, newest Witness
+		want      string
+	}{
+		"two more":      {at(1, 1, 7), at(1, 1, 9), "8-9"},
+		"nothing":       {at(1, 1, 7), at(1, 1, 7), "8-7"},
+		"no log yet":    {at(0, 0, 0), at(0, 0, 0), "1-0"},
+		"the first two": {at(1, 1, 0), at(1, 1, 2), "1-2"},
+		"another chain": {at(1, 1, 7), at(1, 2, 9), "1-9"},
+		"another epoch": {at(1, 1, 7), at(2, 1, 9), "1-9"},
+	} {
+		from, to := row.w.Gap(row.newest)
+		if got := fmt.Sprintf("%d-%d", from, to); got != row.want {
+			t.Errorf("%s: %s, want %s", name, got, row.want)
 		}
 	}
 }
