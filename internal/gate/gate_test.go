@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,11 +229,11 @@ func TestDroppedForEver(t *testing.T) {
 func TestTwoHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Gate
-		passed := 0
+		var passed atomic.Int64
 		wait := func() {
 			go func() {
 				if _, err := g.pass(t.Context(), false); err == nil {
-					passed++
+					passed.Add(1)
 				}
 			}()
 			synctest.Wait()
@@ -243,13 +244,13 @@ func TestTwoHolds(t *testing.T) {
 		wait()
 		g.open()
 		synctest.Wait()
-		if passed > 0 {
-			t.Errorf("%d passed a gate that is held still", passed)
+		if n := passed.Load(); n > 0 {
+			t.Errorf("%d passed a gate that is held still", n)
 		}
 		g.open()
 		synctest.Wait()
-		if passed != 2 {
-			t.Errorf("%d of 2 passed when it opened", passed)
+		if n := passed.Load(); n != 2 {
+			t.Errorf("%d of 2 passed when it opened", n)
 		}
 	})
 }
@@ -261,10 +262,10 @@ func TestShutAgain(t *testing.T) {
 		var g Gate
 		g.shut()
 		began := time.Now()
-		took := time.Duration(0)
+		var waited atomic.Int64
 		go func() {
 			_, _ = g.pass(t.Context(), false)
-			took = time.Since(began)
+			waited.Store(int64(time.Since(began)))
 		}()
 		for range 8 {
 			time.Sleep(HoldLimit / 10)
@@ -274,12 +275,12 @@ func TestShutAgain(t *testing.T) {
 			g.mu.Unlock()
 			synctest.Wait()
 		}
-		if took > 0 {
+		if took := time.Duration(waited.Load()); took > 0 {
 			t.Errorf("it passed a gate that is shut, after %s", took)
 		}
 		time.Sleep(HoldLimit)
 		synctest.Wait()
-		if took < HoldLimit || took > HoldLimit+10*time.Millisecond {
+		if took := time.Duration(waited.Load()); took < HoldLimit || took > HoldLimit+10*time.Millisecond {
 			t.Errorf("it waited %s, want %s", took, HoldLimit)
 		}
 	})
