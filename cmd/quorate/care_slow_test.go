@@ -52,7 +52,6 @@ func (r *rig) unchanged(ids map[string]cluster.Member, by string) {
 // TestPausedMember: an etcd that is stopped by a signal is named, for longer
 // than --dead-after, while a newcomer waits for a place; nobody is removed.
 func TestPausedMember(t *testing.T) {
-	unproven(t, "the paused member was replaced once")
 	t.Parallel()
 	r, _, _, _ := formed(t)
 	leads := r.leader("a", "b", "c")
@@ -237,7 +236,6 @@ func (h *host) route(act string, other *host) {
 // the third reaches both. The follower is named as cut off, by the third's word,
 // and stays, though a newcomer waits for a place.
 func TestPartitionedMember(t *testing.T) {
-	unproven(t, "the member that is cut off was replaced once")
 	r := newRig(t)
 	r.trio()
 	d := r.machine("d", 14)

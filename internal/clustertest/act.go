@@ -96,6 +96,7 @@ func (w *World) actMembership(m *machine, step plan.Step) error {
 		_, err := w.changeMembers(m.etcd, change{op: "promote", id: s.ID})
 		return err
 	case plan.RemoveMember:
+		w.onReplace(m, s.ID)
 		_, err := w.changeMembers(m.etcd, change{op: "remove", id: s.ID})
 		return err
 	case plan.UpdateMember:

@@ -36,6 +36,8 @@ var allFaults = []fault{
 	{"pause", 1, (*World).pause},
 	{"new CA", 3, (*World).newCA},
 	{"roll", 6, (*World).orderRoll},
+	{"stop etcd", 6, func(w *World) { w.onOne((*World).stopEtcd) }},
+	{"slow", 6, func(w *World) { w.onOne(func(w *World, m *machine) { m.slow = !m.slow }) }},
 	{"leave", 1, func(w *World) { w.onOne((*World).leave) }},
 	{"kill all", 1, (*World).killAll},
 	{"lose all", 1, (*World).loseAll},

@@ -40,6 +40,7 @@ type agent struct {
 	staleOf        int
 	rollStale      cluster.Stale
 	seen           plan.Observation // of the round under way
+	listened       time.Duration    // when it last looked
 	local          []cluster.Member // the list in its own data
 	localOf        int              // which data
 	seedEpoch      cluster.Epoch
@@ -177,7 +178,28 @@ func (w *World) observe(m *machine) plan.Observation {
 	o.Stored = m.disk.stored
 	w.observeRoll(m, &o)
 	w.observeMachines(m, &o)
+	w.listen(m, &o)
 	return o
+}
+
+// listen adds what this round has heard to what is known of the members' lives.
+func (w *World) listen(m *machine, o *plan.Observation) {
+	a := m.agent
+	o.Care.Own.Paused = m.etcd != nil && m.etcd.stopped
+	for _, r := range o.Reports {
+		o.Care.Own.Hears = append(o.Care.Own.Hears, r.Name)
+	}
+	passed := w.now - a.listened
+	if a.listened = w.now; passed > reportAge {
+		passed = 0
+	}
+	if m.etcd == nil || !m.etcd.leads {
+		a.probes = nil // whoever leads anew begins to listen anew
+	}
+	if o.Probes != nil {
+		o.Probes = plan.Listen(*o, passed)
+		a.probes = o.Probes
+	}
 }
 
 func (w *World) diskFact(m *machine) cluster.Disk {
@@ -249,8 +271,8 @@ func (w *World) observeEtcd(m *machine, o *plan.Observation) {
 		a.unhealthySince = time.Time{}
 		return
 	}
-	if w.now < p.boots {
-		return // it does not answer yet
+	if w.now < p.boots || p.stopped {
+		return // it does not answer
 	}
 	e := w.etcdState(p)
 	if !w.chance(w.faults.reportLost) {
@@ -296,7 +318,7 @@ func (w *World) probe(m *machine, o *plan.Observation) {
 		}
 		switch {
 		case pr.Healthy:
-			pr.UnhealthySince = time.Time{}
+			pr.UnhealthySince, pr.Silent = time.Time{}, 0
 		case pr.UnhealthySince.IsZero():
 			pr.UnhealthySince = o.Now
 		}
@@ -351,6 +373,7 @@ func (w *World) reportOf(m *machine, o plan.Observation) *cluster.Report {
 		At: o.Now, Launched: m.launched, Disk: o.Disk, Etcd: o.Etcd.Value(), Lost: c.Lost, SeedFailed: c.SeedFailed,
 		Disowns: c.Disowns, Join: o.Settings.Join, Joining: c.Joining, Leaving: m.leaving, Moved: c.Moved, Local: o.Local,
 		Stale: o.Process.Stale, Restarting: slices.Contains(m.agent.decision.Steps, plan.Step(plan.StopEtcd{}))}
+	r.Care = o.Care.Own
 	r.Etcd.Running, r.Etcd.Foreign, r.Stored = o.Process.Running, o.Process.Foreign, o.Stored
 	if o.Ledger.Charter.Known() {
 		v := o.Ledger.Charter.Value()

@@ -126,6 +126,7 @@ type proc struct {
 	patient time.Duration // its election timeout
 	started time.Duration
 	foreign bool
+	stopped bool          // by a signal: it goes on where it was, or never
 	boots   time.Duration // until then a first start has written no log yet
 	match   map[cluster.MemberID]int
 	since   map[cluster.MemberID]time.Duration // connected since
@@ -147,7 +148,7 @@ func (w *World) healthy(p *proc) bool {
 func (w *World) procs() []*proc {
 	out := w.procBuf[:0]
 	for _, m := range w.live {
-		if m.etcd != nil && w.now >= m.etcd.boots && !m.paused {
+		if m.etcd != nil && w.now >= m.etcd.boots && !m.paused && !m.etcd.stopped {
 			out = append(out, m.etcd)
 		}
 	}
@@ -159,7 +160,7 @@ func (w *World) procs() []*proc {
 func (w *World) peerProc(p *proc, id cluster.MemberID) *proc {
 	for _, m := range w.live {
 		q := m.etcd
-		if q != nil && w.now >= q.boots && q.d.member == id && q.d.cluster == p.d.cluster && w.linked(layerEtcd, p.m, m) {
+		if q != nil && !q.stopped && w.now >= q.boots && q.d.member == id && q.d.cluster == p.d.cluster && w.linked(layerEtcd, p.m, m) {
 			return q
 		}
 	}

@@ -146,6 +146,7 @@ func (w *World) foundByHand() {
 func (w *World) pass() {
 	w.now += tick
 	w.raftTick()
+	w.listens()
 	w.publish()
 	if w.chance(0.15) {
 		w.clientWrites()
@@ -180,7 +181,10 @@ func (w *World) heal() {
 	w.healNetwork()
 	w.store.down, w.source.down, w.source.lag = false, false, 0
 	for _, m := range slices.Clone(w.live) {
-		m.storeCut, m.seesLess, m.ca, m.bad = false, false, w.ca, cluster.Version{}
+		m.storeCut, m.seesLess, m.ca, m.bad, m.slow = false, false, w.ca, cluster.Version{}, false
+		if m.etcd != nil {
+			m.etcd.stopped = false
+		}
 		if m.state == cluster.Terminating {
 			w.terminate(m)
 		} else if m.off {

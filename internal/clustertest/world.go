@@ -77,9 +77,10 @@ type machine struct {
 	zone      string
 	state     cluster.PeerState
 	launched  time.Time
-	off       bool // powered down, may come back
-	paused    bool // frozen: what runs there goes on where it was
-	slow      bool // its agent, its reports and its etcd are late
+	off       bool          // powered down, may come back
+	paused    bool          // frozen: what runs there goes on where it was
+	dumb      time.Duration // when nobody who could tell could last have heard that it lives
+	slow      bool          // its agent, its reports and its etcd are late
 	disk      *disk
 	etcd      *proc
 	foreign   bool // its etcd was not started by quorate
