@@ -25,6 +25,13 @@ func TestOperate(t *testing.T) {
 	a, b, c := r.trio()
 	startAll(a, b, c)
 	r.voters(30*time.Second, "a", "b", "c")
+	r.eventually(10*time.Second, "the keeper has heard that all are well", func() error {
+		s, err := a.status()
+		if err == nil && s.State != control.Healthy {
+			err = errors.New(s.Reason)
+		}
+		return err
+	})
 
 	t.Run("status", func(t *testing.T) { r.statusOfHealthy(t, a) })
 	t.Run("api", func(t *testing.T) { r.apiOfHealthy(t, a) })

@@ -40,7 +40,11 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s says: %s\n", e.Observation.Self.Name, e.Line)
-	c.show(out, e.Observation, c.listed(ctx))
+	s := plan.AtStake(e.Observation, cluster.Verdict{Lost: c.Lost, Backup: c.Backup, NoLog: c.NoLog, Empty: c.Empty, GiveUp: c.GiveUp})
+	if s.Lives {
+		return fmt.Errorf("%w: a quorum lives: what is lost it replaces by itself", control.ErrRefused)
+	}
+	c.show(out, s, e.Observation.Now, c.listed(ctx))
 	if !c.Yes && !agreed(ctx, out, "Go on?") { // whose reading no request's time limit cuts short
 		return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
 	}
@@ -57,22 +61,21 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 
 // show says who answers, how far each log and the newest backup go, and what
 // the answer yes would lose.
-func (c *recoverCmd) show(out io.Writer, o plan.Observation, listed []cluster.Backup) {
-	s := plan.AtStake(o, cluster.Verdict{Lost: c.Lost, Backup: c.Backup, NoLog: c.NoLog, Empty: c.Empty, GiveUp: c.GiveUp})
+func (c *recoverCmd) show(out io.Writer, s plan.Stakes, now time.Time, listed []cluster.Backup) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MEMBER\tANSWERS\tLAST ENTRY")
 	for _, m := range s.Members {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", m.Name, answer(m), entry(m))
 	}
 	w.Flush()
-	fmt.Fprintf(out, "newest backup: %s\n", c.backupLine(s, o.Now))
+	fmt.Fprintf(out, "newest backup: %s\n", c.backupLine(s, now))
 	if len(c.Lost) > 0 {
 		fmt.Fprintf(out, "These disks will never come back: %s. Should one return, its data is set aside.\n", strings.Join(c.Lost, ", "))
 	}
 	if newest, any := s.Newest(); any {
 		fmt.Fprintf(out, "Epoch %d ends. Writes that neither %s's log nor a newer backup holds are gone.\n", s.Epoch, newest.Name)
 	} else if c.Backup != "" {
-		c.showNamed(out, s.Epoch, o.Now, listed)
+		c.showNamed(out, s.Epoch, now, listed)
 	} else if b := s.Backup; b.Known() {
 		fmt.Fprintf(out, "Epoch %d ends. No disk that answers holds its data: what was written after the backup (revision %d) is gone.\n", s.Epoch, b.Value().Revision)
 	} else if c.Empty {

@@ -173,7 +173,7 @@ func TestTotalLossOtherMachines(t *testing.T) {
 	r.list("d", "e", "f")
 	startAll(d, e, f)
 	for _, h := range []*host{d, e, f} {
-		h.holds(30*time.Second, "the backups are unreadable", 10)
+		h.holds(30*time.Second, "which backup is good is not known yet", 10)
 		r.inEpoch(1, h.name)
 	}
 	exchange(t, away, backups)

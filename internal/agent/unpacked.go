@@ -55,6 +55,7 @@ func (a *Agent) unpack(ctx context.Context, b cluster.Backup) error {
 	}
 	a.discard(a.unpacked.take())
 	began := time.Now()
+	a.log.Info("reading a backup, to know that it is good", "backup", b.Key, "bytes", b.Size)
 	file, err := backup.Unpack(ctx, a.vault(), b, a.path(unpackPrefix+nonce()))
 	switch {
 	case errors.Is(err, backup.ErrNoRoom):

@@ -1,11 +1,20 @@
 // Package background runs work that must not slow etcd down: what streams and
 // packs gigabytes beside it takes only what the processors and the disk have to
-// spare.
+// spare, and never more than half of the processors.
+//
+// Linux weighs sessions against each other before it looks at priorities, where
+// no control group says otherwise (autogroup): a process of the lowest priority
+// then takes as much from etcd, which has a session of its own, as any other. So
+// what is in the background has a session of its own, too, of the least weight.
 package background
 
 import (
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,14 +30,35 @@ func Run(cmd *exec.Cmd) error { return run(cmd, patience) }
 // Yield does the same for this process, from now on: for one that starts as others
 // do because it may have little to do.
 func Yield() {
+	runtime.GOMAXPROCS(half())
+	leaveSession()
 	yieldWhole(os.Getpid())
 	time.AfterFunc(patience, func() { hurry(os.Getpid()) })
+}
+
+// half of the processors, at least one: a thread of etcd that wakes up finds one
+// free, and waits for nobody's turn to end.
+func half() int { return max(1, runtime.NumCPU()/2) }
+
+// sparing adds to an environment, nil for ours, that a Go program is to do with
+// half, unless it says how many already.
+func sparing(env []string) []string {
+	const key = "GOMAXPROCS="
+	if env == nil {
+		env = os.Environ()
+	}
+	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, key) }) {
+		return env
+	}
+	return append(slices.Clone(env), key+strconv.Itoa(half()))
 }
 
 // run starts the process on a thread that has yielded, which it inherits. That
 // thread lives until the process has ended: where cmd has a Pdeathsig, it counts
 // for the thread.
 func run(cmd *exec.Cmd, patience time.Duration) (err error) {
+	cmd.Env = sparing(cmd.Env)
+	inSession(cmd)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -36,6 +66,7 @@ func run(cmd *exec.Cmd, patience time.Duration) (err error) {
 		if err = cmd.Start(); err != nil {
 			return
 		}
+		lighten(cmd.Process.Pid)
 		ended := make(chan struct{})
 		hurried := make(chan struct{})
 		go func() {

@@ -1,11 +1,15 @@
 package background
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +48,35 @@ var revocable = sync.OnceValue(func() bool {
 	}()
 	return <-may
 })
+
+// inSession has the command begin a session, and with it an autogroup.
+func inSession(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Setsid = false, true
+}
+
+// leaveSession does so for this process. One that leads a group already cannot:
+// it may share its session, and that must not become lighter.
+func leaveSession() {
+	if _, err := unix.Setsid(); err == nil {
+		lighten(os.Getpid())
+	}
+}
+
+// lighten gives the process's session the least weight that there is; without
+// autogroups there is nothing to do. Linux takes ten such changes a second from
+// all of a machine, unless from root.
+func lighten(pid int) {
+	for range 5 {
+		err := os.WriteFile("/proc/"+strconv.Itoa(pid)+"/autogroup", []byte(strconv.Itoa(mostNice)), 0)
+		if !errors.Is(err, unix.EAGAIN) {
+			return
+		}
+		time.Sleep(110 * time.Millisecond)
+	}
+}
 
 // hurry gives every thread of a process and of those below it the smallest share
 // that there is.

@@ -104,7 +104,7 @@ func recoverFromABackupRows() map[string]row {
 		"the store holds what it once held":          {fresh(reaching("k1", 5, 10), onceHeld(1, 5, 10, false)), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"data set aside, and a backup":               {fresh(orEmpty, keptAside("e", "epoch-1-x")), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
 		"all gone, a backup, an operator":            {fresh(orEmpty), "recover: every disk of the epoch is proven lost (seed: k1): WriteCharter{2 backup d+e+f}"},
-		"all gone, the backups unread":               {fresh(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "wait: every disk is lost, and the backups are unreadable"}, // trap 4
+		"all gone, the backups unread":               {fresh(ledger(func(l *Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })), "wait: every disk is lost, and which backup is good is not known yet"}, // trap 4
 		"all gone, the ready mark unread":            {fresh(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "wait: the ready mark is unreadable"},
 		"one silent":                                 {fresh(peers("c", "d", "e", "f")), "wait: a silent member may hold the newest data (c)"},
 		"one holds data":                             {fresh(holds("c", 1, 5, 9)), "wait: the survivor with the newest log founds the next epoch (c)"},
@@ -179,7 +179,7 @@ func nobodyLeftRows() map[string]row {
 		"the source says that one is gone":      {wiped(peers("a", "b"), says("b", sees("a", "b")), silent("c")), no},
 		"an operator says that one is lost":     {wiped(says("c", func(r *cluster.Report) { r.Disowns = nil }), lost("c")), no},
 		"somebody is coming in":                 {wiped(checkpoint(voter("a"), voter("b"), cluster.Member{PeerURLs: []string{at("c")}, Learner: true})), no},
-		"the backups are unread":                {wiped(unknownBackup), "wait: every disk is lost, and the backups are unreadable"},
+		"the backups are unread":                {wiped(unknownBackup), "wait: every disk is lost, and which backup is good is not known yet"},
 		"fewer than wanted":                     {wiped(size(5)), "wait: not enough empty peers answer to found (3 of 5)"},
 		"a stray that is in no list holds data": {wiped(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},
 		"a quorum answers":                      {wiped(leads("e", voters("e")...)), "wait: the keeper has been asked for an entry (keeper e)"},

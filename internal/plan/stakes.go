@@ -21,6 +21,7 @@ type Stake struct {
 // Stakes are what an operator's word would decide, as far as this node knows.
 type Stakes struct {
 	Epoch   cluster.Epoch // that would end
+	Lives   bool          // a quorum answers: there is nothing to recover, and no word is taken
 	Members []Stake       // the newest log first, then the others as they are listed
 	// Backup is the newest good one of this epoch, as far as that is known.
 	Backup cluster.Fact[cluster.Backup]
@@ -34,7 +35,7 @@ type Stakes struct {
 // AtStake works out what hangs on the verdict v. Nothing is decided by it.
 func AtStake(o Observation, v cluster.Verdict) Stakes {
 	o.Ledger.Verdict = cluster.Known(v)
-	s := Stakes{Epoch: o.epoch(), Backup: o.Ledger.Backup, Then: Decide(o)}
+	s := Stakes{Epoch: o.epoch(), Lives: o.isKeeper() || o.quorumAnswers(), Backup: o.Ledger.Backup, Then: Decide(o)}
 	if b := o.Ledger.Backup; b.Known() && b.Value().Epoch != o.epoch() {
 		s.Backup = cluster.Absent[cluster.Backup]()
 	}

@@ -22,6 +22,9 @@ func askStakes(o Observation) string {
 	if s.Backup.Unknown() {
 		backup = "unread"
 	}
+	if s.Lives {
+		return "a quorum lives"
+	}
 	return fmt.Sprintf("epoch %d: %s; newest %s %v; backup %s; %s %v", s.Epoch, strings.Join(out, ", "), newest.Name, any, backup, s.Then.Verb, o.Ledger.Verdict.Known())
 }
 
@@ -36,6 +39,8 @@ func stakesRows() map[string]row {
 		"silent, in the source":    {leftover(peers("a", "d"), checkpoint(voters("a", "b", "c", "d")...)), "epoch 1: a holds true lost false learner false 5/100, b holds false lost true learner false 0/0, c holds false lost true learner false 0/0, d holds false lost false learner false 0/0; newest a true; backup k1; wait false"},
 		"a backup of older times":  {leftover(charter(2, "a", "b", "c"), data(2), checkpoint(voters("a", "b", "c")...)), "epoch 2: a holds true lost false learner false 5/100, b holds false lost true learner false 0/0, c holds false lost true learner false 0/0; newest a true; backup ; recover false"},
 		"nobody holds anything":    {fresh(), "epoch 1: a holds false lost true learner false 0/0, b holds false lost true learner false 0/0, c holds false lost true learner false 0/0; newest  false; backup k1; recover false"},
+		"another leads":            {leftover(leads("b", voters("a", "b", "c")...)), "a quorum lives"},
+		"we lead":                  {house3(), "a quorum lives"},
 		"nobody is known":          {see(), "epoch 0: ; newest  false; backup ; wait false"},
 	}
 }
