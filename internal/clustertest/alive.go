@@ -2,9 +2,14 @@ package clustertest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
+
+// surelyHeard is how long it takes a keeper to hear of a machine that answers,
+// over others, however many reports are lost: far less than --dead-after.
+const surelyHeard = 8 * time.Second
 
 // stopEtcd stops an etcd by a signal, or lets one that is stopped go on.
 func (w *World) stopEtcd(m *machine) {
@@ -50,7 +55,7 @@ func (w *World) onReplace(by *machine, id cluster.MemberID) {
 		return
 	}
 	for _, m := range w.live {
-		if m.etcd != nil && m.etcd.d.member == id && w.now-m.dumb > w.settings.DeadAfter {
+		if m.etcd != nil && m.etcd.d.member == id && w.now-m.dumb > surelyHeard {
 			w.fail("%s removes %s as dead, which lives: stopped %v, slow %v, and heard for %s", by.name, m.name, m.etcd.stopped, m.slow, w.now-m.dumb)
 		}
 	}
