@@ -127,7 +127,7 @@ func memberNode(m cluster.Member, reports []cluster.Report, leader cluster.Repor
 	default:
 		n.Health = "down"
 	}
-	if found && leader.Etcd.Index > r.Etcd.Applied {
+	if found && r.Etcd.Applied > 0 && leader.Etcd.Index > r.Etcd.Applied { // an etcd that has ended does not tell
 		n.Lag = leader.Etcd.Index - r.Etcd.Applied
 	}
 	return n

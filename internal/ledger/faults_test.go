@@ -188,6 +188,7 @@ func TestCorruptionIsNotAbsence(t *testing.T) {
 		"ledger/0000000001/ready.json":              func(l *ledger.Ledger) error { _, err := l.Ready(ctx, 1); return err },
 		"ledger/0000000001/checkpoint.json":         func(l *ledger.Ledger) error { _, err := l.Checkpoint(ctx, 1); return err },
 		"ledger/0000000001/verdict/0000000001.json": func(l *ledger.Ledger) error { _, err := l.Verdict(ctx, 1); return err },
+		"ledger/rolls/0000000001.json":              func(l *ledger.Ledger) error { _, err := l.Roll(ctx, 0); return err },
 		"ledger/lock/0000000001.json":               func(l *ledger.Ledger) error { _, err := l.Lock(ctx, 0); return err },
 	}
 	stores(t, func(t *testing.T, s *store.Store) {

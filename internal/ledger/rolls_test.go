@@ -1,7 +1,9 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -48,9 +50,42 @@ func TestRollsHaveNoGaps(t *testing.T) {
 		wantErr(t, "no roll", err, ledger.ErrNone)
 		_, err = l.WriteRoll(t.Context(), roll(2, "me"))
 		wantErr(t, "an entry after none", err, ledger.ErrNone)
-		_, err = l.WriteRoll(t.Context(), cluster.Roll{Number: 1, ID: "r", Nonce: "n"})
-		if err == nil {
-			t.Error("an entry without a state was written")
+		for what, r := range map[string]cluster.Roll{
+			"a number": {ID: "r", Nonce: "n", State: cluster.RollOpen},
+			"an id":    {Number: 1, Nonce: "n", State: cluster.RollOpen},
+			"a nonce":  {Number: 1, ID: "r", State: cluster.RollOpen},
+			"a state":  {Number: 1, ID: "r", Nonce: "n"},
+		} {
+			if _, err = l.WriteRoll(t.Context(), r); err == nil {
+				t.Errorf("an entry without %s was written", what)
+			}
+		}
+	})
+}
+
+// TestRollDamaged: an entry that is not whole, or another one than its key says,
+// is neither followed nor taken for none, nor written over.
+func TestRollDamaged(t *testing.T) {
+	const key = "ledger/rolls/0000000001.json"
+	stores(t, func(t *testing.T, s *store.Store) {
+		for _, text := range []string{
+			`{"id":"r","nonce":"n","state":"open"}`,
+			`{"number":2,"id":"r","nonce":"n","state":"open"}`,
+			`{"number":1,"nonce":"n","state":"open"}`,
+			`{"number":1,"id":"r","state":"open"}`,
+			`{"number":1,"id":"r","nonce":"n"}`,
+		} {
+			must(t, s.Put(t.Context(), key, []byte(text)))
+			l := ledger.Open(s, name)
+			if r, err := l.Roll(t.Context(), 0); err == nil || errors.Is(err, ledger.ErrNone) || !strings.Contains(err.Error(), key) {
+				t.Errorf("%s reads as %+v, %v", text, r, err)
+			}
+			if r, err := l.WriteRoll(t.Context(), roll(1, "you")); err == nil {
+				t.Errorf("%s stands, and the writer is told %+v", text, r)
+			}
+			if got, err := s.Read(t.Context(), key); err != nil || string(got) != text {
+				t.Errorf("%s was written over: %s, %v", text, got, err)
+			}
 		}
 	})
 }
