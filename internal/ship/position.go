@@ -95,9 +95,9 @@ func (s *Shipper) findEnd(ctx context.Context, heard cluster.LogEnd) func() {
 	}
 	end, err := r.End(ctx, heard.Epoch)
 	switch {
-	case broken(err):
+	case broken(err) && end.Chain >= heard.Chain: // a chain before is given up already
 		return func() { s.breakOffAt(end, err.Error(), 0) }
-	case err != nil:
+	case err != nil && !broken(err):
 		return func() { s.fail("looking for the log's end", err) }
 	case end.Before(heard) && heard.Number > 0:
 		return func() { s.breakOffAt(heard, "what was stored of it has gone", 0) }

@@ -290,6 +290,32 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestRestartBehindAHole: a chain that is given up, because an old copy of the store
+// lacks some of it, is given up once: nobody gives the next one up for its sake.
+func TestRestartBehindAHole(t *testing.T) {
+	for i := range 3 {
+		inWorld(t, 3, func(w *world) {
+			w.full()
+			w.pass(5 * time.Second)
+			for range 3 {
+				w.put(1, 1)
+				w.pass(time.Second)
+			}
+			w.must(w.store.Delete(context.Background(), chain.Key(1, 1, 2)))
+			w.nodes[i].Restart("the store lacks what was stored in it")
+			w.pass(5 * time.Second)
+			w.full()
+			w.put(1, 1)
+			w.pass(15 * time.Second)
+			for _, m := range w.nodes {
+				if end := m.Report().End; end.Chain != 2 || end.Number == 0 {
+					t.Errorf("said by %s, and %s is at segment %d of chain %d", w.nodes[i].name, m.name, end.Number, end.Chain)
+				}
+			}
+		})
+	}
+}
+
 // TestNewEpoch: another history has another log.
 func TestNewEpoch(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
