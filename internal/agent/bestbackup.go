@@ -13,7 +13,7 @@ import (
 
 // readBackup finds the newest backup: for the keeper by its manifest, once; for
 // a node without a quorum by reading and hashing it, which one with data does
-// only if the backup may be newer than its own log.
+// only if the backup may be newer than its own log, and who only looks does not.
 func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	o := s.observation
 	switch {
@@ -37,7 +37,7 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 		b.soughtFor, b.sought = chosen(b.facts().Verdict.Value()), time.Time{}
 	}
 	o.Ledger = b.facts() // newer than what the last round saw: a charter may just have come
-	if !plan.SeeksBackup(o) || time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
+	if b.a.readOnly || !plan.SeeksBackup(o) || time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
 		return nil
 	}
 	b.sought, b.hearsay = time.Now(), false
@@ -74,7 +74,7 @@ func chosen(v cluster.Verdict) choice { return choice{v.Backup, v.NoLog} }
 // is the newest of all, unread, if it holds nothing that this disk's log lacks.
 func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Backup, bool, []backup.Problem, error) {
 	verify := b.a.verify
-	if d.State == cluster.DiskEmpty && !b.a.readOnly {
+	if d.State == cluster.DiskEmpty {
 		verify = b.a.unpack
 	}
 	if b.soughtFor.key == "" {
