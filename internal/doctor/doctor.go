@@ -216,7 +216,7 @@ func versions(f Facts) Check {
 	switch {
 	case f.Etcd == "":
 		c.Verdict, c.Say = NoGo, "the etcd to run does not tell its version"
-	case len(lines) > 2 || far(lines):
+	case far(lines):
 		c.Verdict, c.Say = NoGo, "more than one minor version apart: a member of this one cannot join"
 	case len(lines) == 2:
 		c.Verdict, c.Say = Warn, "two minor versions: finish the upgrade"
@@ -241,7 +241,7 @@ func far(lines map[string]bool) bool {
 		n := major*1000 + minor
 		least, most = min(least, n), max(most, n)
 	}
-	return len(lines) > 1 && most-least > 1
+	return most-least > 1 // of none and of one it is less
 }
 
 // clocks judges the offset that is largest, less what the way there leaves open.

@@ -34,6 +34,19 @@ func TestJudge(t *testing.T) {
 		"a hopeless disk":             {func(f *Facts) { f.Disk.P99 = time.Second / 2 }, "no-go fsync p99 500ms"},
 		"little room":                 {func(f *Facts) { f.Disk.Free = 15<<30 - 1 }, "warn room 15.0 GiB free; the database has 1.0 GiB of its quota of 8.0 GiB"},
 		"no room":                     {func(f *Facts) { f.Disk.Free = 1<<30 - 1 }, "no-go room"},
+		"no room, though it is empty": {func(f *Facts) { f.Disk.Free, f.Disk.DB = roomNo-1, 0 }, "no-go room"},
+		"the worst of two clocks, the first": {func(f *Facts) {
+			f.Peers = append(f.Peers, Peer{Name: "c", MTU: 1500, Etcd: "3.7.3"})
+			f.Peers[0].Ahead = 300 * time.Millisecond
+		}, "warn clock b 300ms ahead"},
+		"the worst of two clocks, the second": {func(f *Facts) {
+			f.Peers = append(f.Peers, Peer{Name: "c", MTU: 1500, Etcd: "3.7.3", Ahead: -300 * time.Millisecond})
+		}, "warn clock c 300ms behind"},
+		"three lines": {func(f *Facts) {
+			f.Peers = append(f.Peers, Peer{Name: "c", MTU: 1500, Etcd: "3.8.0"})
+			f.Peers[0].Etcd = "3.6.14"
+		}, "no-go etcd versions here 3.7.3, b 3.6.14, c 3.8.0"},
+		"no right, and slow":          {func(f *Facts) { f.Store.Put, f.Store.Took = no, 2*time.Second }, "no-go store rights s3://x put: denied"},
 		"no room for a copy":          {func(f *Facts) { f.Disk.Free, f.Disk.DB = 5<<30, 6<<30 }, "no-go room"},
 		"a port held by us":           {func(f *Facts) { f.Ports[0] = Port{Ours: true} }, ""},
 		"a port in use":               {func(f *Facts) { f.Ports[0].Free, f.Ports[0].Holder = false, "nginx" }, "no-go port 2379 (etcd's clients) in use held by nginx"},
