@@ -24,7 +24,8 @@ const patience = 20 * time.Second
 
 // Run runs a process, and those that it starts, on what is to spare. It is for
 // processes and not for goroutines: these start others, which would not yield,
-// and one that waits for a processor holds up those that do not.
+// and one that waits for a processor holds up those that do not. The process is
+// told to end (SIGTERM) when ours ends, however that comes about.
 func Run(cmd *exec.Cmd) error { return run(cmd, patience) }
 
 // Yield does the same for this process, from now on: for one that starts as others
@@ -54,8 +55,7 @@ func sparing(env []string) []string {
 }
 
 // run starts the process on a thread that has yielded, which it inherits. That
-// thread lives until the process has ended: where cmd has a Pdeathsig, it counts
-// for the thread.
+// thread lives until the process has ended, which is told to end with it.
 func run(cmd *exec.Cmd, patience time.Duration) (err error) {
 	cmd.Env = sparing(cmd.Env)
 	inSession(cmd)

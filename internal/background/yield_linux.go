@@ -49,12 +49,14 @@ var revocable = sync.OnceValue(func() bool {
 	return <-may
 })
 
-// inSession has the command begin a session, and with it an autogroup.
+// inSession has the command begin a session, and with it an autogroup, and the
+// kernel tell it to end when the thread that starts it has ended.
 func inSession(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Setsid = false, true
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
 }
 
 // leaveSession does so for this process. One that leads a group already cannot:

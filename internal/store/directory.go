@@ -66,7 +66,7 @@ func (d *directory) put(ctx context.Context, key string, data []byte) error {
 
 func (d *directory) upload(ctx context.Context, key string, r io.Reader) error {
 	d.tally.add("upload")
-	return d.replace(ctx, key, func(f *os.File) error { return copyAll(ended{ctx, f}, r) })
+	return d.replace(ctx, key, func(f *os.File) error { return copyAll(ended{ctx, &paced{f: f}}, r) })
 }
 
 // copyAll hides the optional methods of both, so that every byte passes
