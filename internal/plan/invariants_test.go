@@ -362,7 +362,7 @@ func removalBreaks(o Observation, mid cluster.MemberID) string {
 	if oddOneOut(o, mid) {
 		return ""
 	}
-	unfit := !o.Probes[mid].UnhealthySince.IsZero() && o.Now.Sub(o.Probes[mid].UnhealthySince) >= o.Settings.DeadAfter
+	unfit := o.Probes[mid].Silent >= o.Settings.DeadAfter && !heardOf(o, m)
 	switch {
 	case o.Probes[mid].Healthy && !goes && !leaves && !shrinks:
 		return "a healthy voter is removed"
@@ -373,6 +373,23 @@ func removalBreaks(o Observation, mid cluster.MemberID) string {
 		return ""
 	}
 	return massLoss(o, voters)
+}
+
+// heardOf: its own agent says that its etcd runs, or another hears that agent, or
+// most of the voters' agents are silent themselves.
+func heardOf(o Observation, m cluster.Member) bool {
+	listen := 1
+	for _, r := range o.Reports {
+		switch {
+		case m.Listens(r.PeerURL):
+			return r.Etcd.Running && !r.Care.Hung && (r.Etcd.MemberID == m.ID || r.Etcd.MemberID == 0) || r.Care.Paused || r.Care.Slow
+		case slices.Contains(r.Care.Hears, m.Name):
+			return true
+		case slices.ContainsFunc(cluster.Voters(o.Members.Value()), func(v cluster.Member) bool { return v.Listens(r.PeerURL) }):
+			listen++
+		}
+	}
+	return listen < len(cluster.Voters(o.Members.Value()))/2+1
 }
 
 // oddOneOut: two comparisons in a row, each of most of the voters, have found
