@@ -43,6 +43,7 @@ func (u *unpacked) is(b cluster.Backup) bool {
 
 // verify reads a backup whole, and keeps nothing.
 func (a *Agent) verify(ctx context.Context, b cluster.Backup) error {
+	a.sayReading(b)
 	return backup.Verify(ctx, a.vault(), b)
 }
 
@@ -55,7 +56,7 @@ func (a *Agent) unpack(ctx context.Context, b cluster.Backup) error {
 	}
 	a.discard(a.unpacked.take())
 	began := time.Now()
-	a.log.Info("reading a backup, to know that it is good", "backup", b.Key, "bytes", b.Size)
+	a.sayReading(b)
 	file, err := backup.Unpack(ctx, a.vault(), b, a.path(unpackPrefix+nonce()))
 	switch {
 	case errors.Is(err, backup.ErrNoRoom):
@@ -66,6 +67,10 @@ func (a *Agent) unpack(ctx context.Context, b cluster.Backup) error {
 		a.unpacked.keep(file)
 	}
 	return err
+}
+
+func (a *Agent) sayReading(b cluster.Backup) {
+	a.log.Info("reading a backup, to know that it is good", "backup", b.Key, "bytes", b.Size)
 }
 
 // discardUnneeded frees the disk of a backup that no charter will have us restore.
