@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -127,7 +128,16 @@ func TestDefragmentDataRefuses(t *testing.T) {
 	if now, _ := os.ReadFile(dbFile(dir)); !bytes.Equal(now, damaged) {
 		t.Error("it was changed")
 	}
-	if err := roomFor(1<<60, dir); err == nil {
-		t.Error("there is room for everything")
+	if err := os.WriteFile(dbFile(dir), whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(dbFile(dir), 1<<43); err != nil { // a file with a hole, larger than what the disk has free
+		t.Fatal(err)
+	}
+	if _, err := DefragmentData(dir, nobody); err == nil || !strings.Contains(err.Error(), "bytes free, and the copy may need") {
+		t.Errorf("there is room for everything: %v", err)
+	}
+	if left, err := os.Stat(filepath.Join(filepath.Dir(dbFile(dir)), defragTmp)); err == nil {
+		t.Errorf("a copy of %d bytes is left", left.Size())
 	}
 }

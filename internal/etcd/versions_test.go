@@ -238,7 +238,7 @@ func TestCheckURL(t *testing.T) {
 	if err := CheckURL(good); err != nil || !IsURL(good) {
 		t.Errorf("%s: %v", good, err)
 	}
-	for _, bad := range []string{"https://u:secret@example.org/etcd?t=secret", good[:len(good)-1], "https://example.org/#md5=00", "http://[::1"} {
+	for _, bad := range []string{"https://u:secret@example.org/etcd?t=secret", good[:len(good)-1], good[:len(good)-2], "https://example.org/#md5=00", "http://[::1"} {
 		if err := CheckURL(bad); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", bad, err)
 		}
