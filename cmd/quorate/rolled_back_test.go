@@ -122,10 +122,15 @@ func TestStoreRolledBackBeneath(t *testing.T) {
 	})
 	r.eventually(60*time.Second, "it is alarmed until a full snapshot holds all", func() error {
 		s, err := a.status()
-		if err == nil && s.Lacks != "" {
-			err = errors.New(s.Lacks)
+		switch {
+		case err != nil:
+			return err
+		case s.Lacks != "":
+			return errors.New(s.Lacks)
+		case s.Backup == nil || s.Backup.Revision < 6:
+			return fmt.Errorf("%+v", s.Backup)
 		}
-		return err
+		return nil
 	})
 	r.notRolledBack()
 	writes.end()
