@@ -29,7 +29,9 @@ const (
 
 // BenchmarkReplay compares putting 1 KiB values through a client with a restore
 // of the same: the snapshot from before and the log, out of a directory store,
-// to a data directory that is synced.
+// to a data directory that is synced. What counts is the client that keeps the
+// events' order: where they overtake each other, revisions and transactions that
+// compare come out otherwise. 64 workers, which keep none, are told beside it.
 func BenchmarkReplay(b *testing.B) {
 	l := &load{etcd: version.Version, db: filepath.Join(b.TempDir(), "base")}
 	n := newNode(b, "9", filepath.Join(b.TempDir(), "source"))
@@ -58,12 +60,12 @@ func BenchmarkReplay(b *testing.B) {
 		took := slices.Sorted(slices.Values(all))[len(all)/2]
 		b.ReportMetric(benchPuts/client.Seconds(), "client-writes/s")
 		b.ReportMetric(benchPuts/took.Seconds(), "replayed-writes/s")
-		b.ReportMetric(client.Seconds()/took.Seconds(), "times-faster")
+		b.ReportMetric(client.Seconds()/took.Seconds(), "times-faster-than-64-without-order")
 		b.ReportMetric(benchPuts/took.Seconds()/ordered, "times-faster-in-order")
 		b.ReportMetric(clientBusy.Seconds()/busy.Seconds(), "times-less-cpu")
 		b.Logf("time of processors: a client and its etcd %s, a replay %s", clientBusy.Round(time.Millisecond), busy.Round(time.Millisecond))
-		b.Logf("%d writes of 1 KiB: by a client with %d workers %s, by the replay %v, the hash of all keys checked: %.1f times as fast by the median",
-			benchPuts, benchWorkers, client.Round(time.Millisecond), all, client.Seconds()/took.Seconds())
+		b.Logf("%d writes of 1 KiB, by the replay %v, the hash of all keys checked: by the median %.1f times as fast as a client that keeps their order, %.1f times as %d workers that do not (%s)",
+			benchPuts, all, benchPuts/took.Seconds()/ordered, client.Seconds()/took.Seconds(), benchWorkers, client.Round(time.Millisecond))
 	}
 }
 
