@@ -213,6 +213,8 @@ func (r *rig) apart(bridge, net string) {
 			run("netns", "del", space)
 		})
 		run("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", space)
+		// The kernel takes its time with a name space that nobody has any more.
+		r.t.Cleanup(func() { run("link", "del", link) })
 		run("link", "set", link, "master", bridge)
 		run("link", "set", link, "up")
 		run("-n", space, "link", "set", "lo", "up")
@@ -239,7 +241,8 @@ func TestPartitionedMember(t *testing.T) {
 	r := newRig(t)
 	r.trio()
 	d := r.machine("d", 14)
-	r.apart("care0", "10.231.71")
+	own := network[strings.LastIndexByte(network, '.')+1:] // no other process's
+	r.apart("care"+own, "10.231."+own)
 	r.list("a", "b", "c", "d")
 	startAll(r.nodes["a"], r.nodes["b"], r.nodes["c"])
 	r.voters(60*time.Second, "a", "b", "c")

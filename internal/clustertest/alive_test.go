@@ -27,10 +27,14 @@ func (l lives) String() string {
 // a newcomer waits for its place, and many reports are lost. Nobody is replaced;
 // then one dies, and is.
 func TestAlive(t *testing.T) {
+	seeds := uint64(20)
+	if raceDetector {
+		seeds = 5
+	}
 	for _, size := range []int{3, 5} {
 		for _, l := range []lives{{stopped: true}, {stopped: true, slow: true}, {cutOff: true}, {cutOff: true, agentCut: true}, {cutOff: true, agentCut: true, slow: true}} {
 			l.size = size
-			for seed := range uint64(20) {
+			for seed := range seeds {
 				var trace io.Writer
 				if *simSeed == seed+1 {
 					trace = os.Stdout

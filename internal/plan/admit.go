@@ -57,6 +57,15 @@ func backUp(o Observation, _ house) (Decision, bool) {
 	return do("keep", "a backup is due", []any{"by ", by}, TakeBackup{by}), true
 }
 
+// backUpWanted is all of it that a roll does not put off: the log in the store has
+// come to an end, or is too long.
+func backUpWanted(o Observation, h house) (Decision, bool) {
+	if !o.Ledger.FullWanted {
+		return Decision{}, false
+	}
+	return backUp(o, h)
+}
+
 // within says that an age lies in the span. One far in the future tells of a
 // clock that has jumped: it must not put the next backup off for years.
 func within(age, span time.Duration) bool { return age < span && age > -span }

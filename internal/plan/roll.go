@@ -8,9 +8,11 @@ import (
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-// rollRules are the keeper's while a roll is open: what keeps the cluster whole
-// goes on, and what can wait does.
-var rollRules = []func(Observation, house) (Decision, bool){tendMoved, tendLearner, handOver, removeLost, admitIntoRoom, tendRoll}
+// rollRules are the keeper's while a roll is open: what keeps the cluster whole and
+// serving goes on, in the same order, and what can wait does. No turn is taken while
+// a member is corrupt (takeTurn), so that its removal and a restart do not meet; a
+// defragmentation takes no vote from anybody.
+var rollRules = []func(Observation, house) (Decision, bool){corrupt, relieve, tendMoved, tendLearner, handOver, removeLost, admitIntoRoom, backUpWanted, tendRoll}
 
 // tendRoll is the keeper's part in a roll: it opens hops and says how a roll has
 // ended. The restarts are each node's own (takeTurn).

@@ -178,6 +178,11 @@ func rollRows() map[string]row {
 			r.Etcd, r.Rolled = cluster.EtcdState{Running: true, Healthy: true, MemberID: id("d"), Learner: true}, 4
 		}), probe("d", func(o *Observation, p *Probe) { lagging(o, p); p.Healthy, p.State.MemberID = true, id("d") })), "roll: the members restart in their turns (d is next or waits)"},
 		"one has not":                    {restart(rolled("b", 3)), open + "(b is next or waits)"},
+		"a corrupt member is replaced":   {restart(rolled("b", 3), hashes(time.Second, "aab", "aab")), "keep: a member's keys differ from the majority's: it is replaced, its data kept (c; at revision 8: a 00000061, b 00000061, c 00000062): RemoveMember{c}"},
+		"etcd has no space":              {restart(rolled("b", 3), noSpace("b"), db("a", 100, 90), db("b", 100, 90), db("c", 999, 100)), "keep: etcd has no space: a database is defragmented (c: 100.0 MB used of 999.0 MB): Defragment{c}"},
+		"nothing more can be freed":      {restart(noSpace("b"), db("a", 100, 90), db("b", 100, 90), db("c", 999, 990), freed(0, "c")), done},
+		"the log wants a backup":         {restart(rolled("b", 3), func(o *Observation) { o.Ledger.FullWanted = true }), "keep: a backup is due (by b): TakeBackup{b}"},
+		"a backup is due by its time":    {restart(rolled("b", 3), snapshot("k1", time.Hour)), open + "(b is next or waits)"},
 		"one does not answer us":         {restart(probe("b", unfit)), open + "(b is next or waits)"},
 		"a restart, of any version":      {restart(agreed(v35)), done},
 		"there is room, and no limit":    {restart(size(0), peers("a", "b", "c", "d"), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{4 members}, AddLearner{d}"},

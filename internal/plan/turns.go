@@ -54,6 +54,8 @@ func takeTurn(o Observation, d Decision) Decision {
 		return o.later("housekeeping is paused, or its lock is unreadable")
 	case Torn(o) != "":
 		return o.later("the members' keys differ, and no majority agrees")
+	case o.corruptMember():
+		return o.later("a member's data is corrupt")
 	case !listed(members, o.Etcd.Value().MemberID):
 		return o.later("the member list is not known")
 	case len(cluster.Learners(members)) > 0:
@@ -77,6 +79,12 @@ func takeTurn(o Observation, d Decision) Decision {
 		return do("turn", "the leader hands over, before its turn", []any{s.Why}, TransferLeadership{to.ID, to.Label()})
 	}
 	return o.later("no other voter is fit to lead")
+}
+
+// corruptMember says that some member is, by etcd's word or by a comparison: the
+// keeper is about to remove it, and nobody's restart must come on top of that.
+func (o Observation) corruptMember() bool {
+	return len(o.corruptAlarms()) > 0 || len(o.integrity(survey(o)).odd) > 0
 }
 
 // turn is what a restart begins with: for a roll, with what outlives us between
