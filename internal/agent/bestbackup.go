@@ -16,9 +16,12 @@ import (
 // only if the backup may be newer than its own log, and who only looks does not.
 func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	o := s.observation
+	if !s.report.Keeper {
+		b.setCompared(false)
+	}
 	switch {
 	case s.report.Keeper:
-		if !b.facts().Backup.Unknown() {
+		if !b.facts().Backup.Unknown() && b.hasCompared() {
 			return nil
 		}
 		before := b.a.memory.farthest()
@@ -31,6 +34,7 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 		}
 		if err == nil {
 			b.setCatalog(all)
+			b.setCompared(true)
 		}
 		return err
 	case b.soughtFor != chosen(b.facts().Verdict.Value()):
@@ -59,6 +63,21 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	}
 	b.update(func(l *plan.Ledger) { l.Backup = f })
 	return err
+}
+
+// hasCompared says that this node, as the keeper that it is, has held what the store
+// lists against what was once in it. A backup that it found while it had no quorum
+// says nothing of that.
+func (b *storeBook) hasCompared() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.compared
+}
+
+func (b *storeBook) setCompared(yes bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.compared = yes
 }
 
 // choice is an operator's, of one backup.

@@ -64,6 +64,9 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Ledger = a.book.facts()
 	o.Process.SeedFails = a.seedFails.of(o.Ledger.Charter.Value().Epoch) // of this very charter: what Claim says of it stays said
 	o.Ledger.BackupTried, o.Ledger.FullWanted = a.backups.tried, a.fullWanted(o.Reports)
+	if b, ok := a.book.(*storeBook); ok && leads(o) && !b.hasCompared() {
+		o.Ledger.Backup = cluster.Unknown[cluster.Backup]() // nothing is backed up before what the store lacks is told
+	}
 	o.Stored = a.remember(o)
 	a.observeMachines(&o)
 	a.observeCare(&o)
@@ -226,4 +229,10 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
+}
+
+// leads says that our etcd leads a quorum: this node is the keeper, or about to be.
+func leads(o plan.Observation) bool {
+	e := o.Etcd.Value()
+	return e.Healthy && e.Leader != 0 && e.Leader == e.MemberID
 }

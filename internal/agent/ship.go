@@ -124,8 +124,9 @@ func (a *Agent) logReport() *cluster.LogReport {
 }
 
 // fullWanted says that a shipper, ours or another, needs a full snapshot before
-// its time, or that the store lacks what only a new one brings back.
+// its time; without shippers, that the store lacks what only a new one brings back:
+// a shipper wants one that its new chain may begin on.
 func (a *Agent) fullWanted(reports []cluster.Report) bool {
 	own := a.logReport()
-	return a.memory.lacking() != "" || own != nil && own.WantsFull || slices.ContainsFunc(reports, func(r cluster.Report) bool { return r.Log != nil && r.Log.WantsFull })
+	return a.shipping == nil && a.memory.lacking() != "" || own != nil && own.WantsFull || slices.ContainsFunc(reports, func(r cluster.Report) bool { return r.Log != nil && r.Log.WantsFull })
 }

@@ -42,6 +42,7 @@ type storeBook struct {
 	soughtFor choice    // the operator's; zero: the newest
 	hearsay   bool      // the backup that is known is known by its manifest alone, from when this node kept
 	failed    string
+	compared  bool // by the keeper that this node is
 
 	looking looking
 }
@@ -124,7 +125,7 @@ func (b *storeBook) calm() bool {
 	s := b.a.published.Load()
 	steady := f.Charter.Known() && f.Ready.Known() && s.observation.Etcd.Value().Healthy
 	if k := s.report.Keeper; k {
-		steady = steady && !f.Checkpoint.Unknown() && !f.Backup.Unknown()
+		steady = steady && !f.Checkpoint.Unknown() && !f.Backup.Unknown() && b.hasCompared()
 	}
 	return steady
 }
