@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // lightOf is what a process says of the weight of its session; "" without
@@ -72,5 +73,18 @@ func TestYield(t *testing.T) {
 	}
 	if now := lightOf(t); now != ours {
 		t.Errorf("ours was %q and is %q", ours, now)
+	}
+}
+
+// TestHurriedSession: what does not end gets a share of its session's, too.
+func TestHurriedSession(t *testing.T) {
+	if lightOf(t) == "" {
+		return // said
+	}
+	cmd := exec.Command("sh", "-c", "until grep -q 'nice 15$' /proc/self/autogroup; do sleep 0.01; done")
+	limit := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	if err := run(cmd, 100*time.Millisecond); err != nil {
+		t.Errorf("nobody made its session weigh more: %v", err)
 	}
 }

@@ -20,7 +20,8 @@ const (
 	classIdle      = 3 << 13
 	leastBestOf    = 2<<13 | 7
 	mostNice       = 19
-	treeIsComplete = 3 // walks; each thread inherits, so a second one finds few
+	sharing        = 15 // weighs 36; 0 weighs 1024, 19 weighs 15
+	treeIsComplete = 3  // walks; each thread inherits, so a second one finds few
 )
 
 // yield binds the goroutine to its thread, which ends with it, and lowers that
@@ -68,11 +69,14 @@ func leaveSession() {
 }
 
 // lighten gives the process's session the least weight that there is; without
-// autogroups there is nothing to do. Linux takes ten such changes a second from
+// autogroups there is nothing to do, and more weight later may be refused. Linux takes ten such changes a second from
 // all of a machine, unless from root.
-func lighten(pid int) {
+func lighten(pid int) { weigh(pid, mostNice) }
+
+// weigh gives the process's session the weight of a nice value.
+func weigh(pid, nice int) {
 	for range 5 {
-		err := os.WriteFile("/proc/"+strconv.Itoa(pid)+"/autogroup", []byte(strconv.Itoa(mostNice)), 0)
+		err := os.WriteFile("/proc/"+strconv.Itoa(pid)+"/autogroup", []byte(strconv.Itoa(nice)), 0)
 		if !errors.Is(err, unix.EAGAIN) {
 			return
 		}
@@ -81,8 +85,12 @@ func lighten(pid int) {
 }
 
 // hurry gives every thread of a process and of those below it the smallest share
-// that there is.
+// that there is; and their session, if it is the process's own, a little more than
+// that: where it and etcd's want all of a processor, a 29th.
 func hurry(pid int) {
+	if own, err := unix.Getsid(pid); err == nil && own == pid {
+		weigh(pid, sharing)
+	}
 	tree(pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: mostNice}, leastBestOf)
 }
 
