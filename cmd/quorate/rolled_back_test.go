@@ -25,6 +25,9 @@ func TestStoreRolledBack(t *testing.T) {
 	r.awaitShipped(client)
 	store, old := filepath.Join(r.dir, "store"), filepath.Join(r.dir, "old")
 	must(t, os.CopyFS(old, os.DirFS(store)))
+	// A chain that is there would be gone on with, out of the members' own logs, before
+	// anybody has compared: then nothing is missing, and nothing is said.
+	must(t, os.RemoveAll(filepath.Join(old, "test", "log")))
 	r.put(client, "k", "2")
 	newest := r.backup(b)
 	r.awaitShipped(client)

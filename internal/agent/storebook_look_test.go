@@ -163,3 +163,28 @@ func TestLook(t *testing.T) {
 		})
 	}
 }
+
+// TestCompared: whoever becomes the keeper holds the store against what it knew,
+// though it knows a backup from before; until then no backup is known to decisions.
+func TestCompared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := keeping(t)
+		book := a.book.(*storeBook)
+		time.Sleep(time.Minute)
+		if !book.hasCompared() || a.memory.lacking() != "" {
+			t.Fatalf("it has not settled: %q", a.memory.lacking())
+		}
+		follower := *a.published.Load()
+		follower.report.Keeper = false
+		a.published.Store(&follower)
+		time.Sleep(10 * time.Minute)
+		if book.hasCompared() || book.facts().Backup.Unknown() {
+			t.Error("a follower has compared, or has forgotten its backup")
+		}
+		keeps(a, cluster.LogEnd{Epoch: 1, Chain: 1, Number: 2, Index: 20, Term: 1, SHA256: "5ha"}) // somebody had stored that
+		time.Sleep(time.Minute)
+		if !book.hasCompared() || !strings.Contains(a.memory.lacking(), "index 5, and once reached epoch 1, index 20") {
+			t.Errorf("it has not told that the store lacks something: %q", a.memory.lacking())
+		}
+	})
+}
