@@ -78,7 +78,7 @@ func TestHurry(t *testing.T) {
 	}
 	// Both wait until they are scheduled as others are; nothing else ends them.
 	const wait = "until chrt -p $$ | grep -q SCHED_OTHER; do sleep 0.01; done; "
-	cmd := exec.Command("sh", "-c", wait+"echo the first; nice; wait")
+	cmd := exec.Command("sh", "-c", wait+`echo "the first $(nice)"; wait`)
 	cmd.Args[2] = "sh -c '" + wait + "echo another' & " + cmd.Args[2]
 	var out strings.Builder
 	cmd.Stdout = &out
@@ -86,7 +86,7 @@ func TestHurry(t *testing.T) {
 	go func() { ended <- run(cmd, 100*time.Millisecond) }()
 	select {
 	case err := <-ended:
-		if said := out.String(); err != nil || !strings.Contains(said, "the first\n19\n") || !strings.Contains(said, "another") {
+		if said := out.String(); err != nil || !strings.Contains(said, "the first 19\n") || !strings.Contains(said, "another") {
 			t.Errorf("%v: it said\n%s", err, said)
 		}
 	case <-time.After(time.Minute):
