@@ -126,11 +126,11 @@ func specification() []table {
 	var out []table
 	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
 		recoverFromABackupRows(), nobodyLeftRows(), storedRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), turnRows(), rollRows(), rollTurnRows(), rollBackRows(),
-		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows(), corruptRows(), slowRows(), spaceRows()} {
+		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows(), corruptRows(), slowRows(), silenceRows(), spaceRows()} {
 		out = append(out, table{rows, askDecide})
 	}
 	out = append(out, recordTables()...)
-	out = append(out, table{doomRows(), askDoom}, table{goersRows(), askGone}, table{defragRows(), askDefrag}, table{ailmentRows(), askAilments}, table{tornRows(), Torn}, table{rollStaleRows(), askStale})
+	out = append(out, table{doomRows(), askDoom}, table{goersRows(), askGone}, table{defragRows(), askDefrag}, table{ailmentRows(), askAilments}, table{listenRows(), askListen}, table{tornRows(), Torn}, table{rollStaleRows(), askStale})
 	return append(out, table{claimRows(), askClaim}, table{shutdownRows(), askShutdown}, table{explainRows(), askExplain}, table{stepsRows(), askSteps}, table{stakesRows(), askStakes}, table{outrunRows(), askOutrun}, table{seeksRows(), askSeeks},
 		table{guardClaimRows(), askClaim}, table{guardExplainRows(), askExplain}, table{guardShutdownRows(), askShutdown})
 }
@@ -300,11 +300,6 @@ var equivalent = map[string]string{
 	"integrity: accused (2) is true":                                    "one that is not accused and was not compared makes it unchecked, which accuses nobody",
 	"integrity: len(c.Rounds) == 0 is false":                            "a comparison without rounds has compared nobody",
 	"successor: found is true":                                          "while none is found the next one is taken anyway",
-	"ailment: heard is true":                                            "no report is the zero report, in which nothing is paused",
-	"ailment: heard (2) is true":                                        "no report is the zero report, whose disk is not slow",
-	"ailment: heard (3) is true":                                        "no report is the zero report, in which nothing hangs",
-	"ailment: heard (4) is true":                                        "no report is the zero report, in which nothing runs",
-	"ailment: heard (5) is true":                                        "no report is the zero report, which is not healthy",
 	"behind: !ok is false":                                              "no report is the zero report, which is not healthy",
 	"versionFacts: ok is true":                                          "no report is the zero report, which tells nothing",
 	"hearers: name != \"\" is true":                                     "no agent is without a name",

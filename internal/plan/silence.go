@@ -70,8 +70,8 @@ func (s standing) certain(o Observation) bool {
 	voters := cluster.Voters(o.Members.Value())
 	listen := 1
 	for _, m := range voters {
-		r, heard := o.reportOf(m)
-		if heard && m.ID != s.ID && r.Age <= turnAge && slices.Contains(r.Care.Hears, o.Self.Name) {
+		r, _ := o.reportOf(m) // of one that is silent: it hears nobody
+		if m.ID != s.ID && r.Age <= turnAge && slices.Contains(r.Care.Hears, o.Self.Name) {
 			listen++
 		}
 	}

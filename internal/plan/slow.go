@@ -75,7 +75,7 @@ func (s standing) ailment(o Observation) cluster.Ailment {
 // finding is what this observation tells of a voter, by its own agent's word and
 // the others'. Its own word comes first: it sees the process and the disk.
 func (s standing) finding(o Observation) cluster.Ailment {
-	r, heard := o.reportOf(s.Member)
+	r, heard := o.reportOf(s.Member) // none is the zero report, in which nothing is the matter
 	own := s.ID == o.Etcd.Value().MemberID
 	care := r.Care
 	if own {
@@ -85,13 +85,13 @@ func (s standing) finding(o Observation) cluster.Ailment {
 		return cluster.Ailment{Member: s.ID, Kind: kind, Why: fmt.Sprint(why...)}
 	}
 	switch {
-	case heard && care.Paused:
+	case care.Paused:
 		return is(ailsPaused, "its etcd is stopped by a signal")
-	case heard && care.Slow:
+	case care.Slow:
 		return is(ailsSlow, "its disk takes ", care.Fsync.Round(time.Millisecond), " to make a few bytes durable")
 	case s.healthy:
 		return cluster.Ailment{}
-	case heard && care.Hung:
+	case care.Hung:
 		return is(ailsHung, "its etcd runs, and does not answer its own agent")
 	case heard && !r.Etcd.Running:
 		return is(ailsDown, "its etcd does not run")

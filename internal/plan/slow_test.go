@@ -84,6 +84,9 @@ func ailmentRows() map[string]row {
 		"another etcd runs":    {house3(unwell("c", func(r *cluster.Report) { r.Etcd.MemberID = 0x99 })), "c unheard"},
 		"another etcd is well": {house3(unwell("c", func(r *cluster.Report) { r.Etcd.MemberID, r.Etcd.Healthy = 0x99, true })), "c unheard"},
 		"another, and b hears": {house3(unwell("c", func(r *cluster.Report) { r.Etcd.MemberID = 0x99 }), hearsOf("b", "c")), "c unheard"},
+		"it is silent, lately": {house3(down("c", 0)), "c unheard"},
+		"silent, was paused":   {house3(down("c", time.Minute-1), ailed("c", ailsPaused)), "c paused"},
+		"long silent":          {house3(down("c", time.Minute), ailed("c", ailsPaused)), "c unheard"},
 		"it is silent":         {house3(down("c", time.Hour)), "c unheard"},
 	}
 }

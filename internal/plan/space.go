@@ -136,8 +136,8 @@ func relieve(o Observation, h house) (Decision, bool) {
 // what was in use before. So each is defragmented once after a compaction of ours,
 // whatever it tells, and for one that we do not know of again after a while.
 func (o Observation) mayFree(id cluster.MemberID) bool {
-	at, tried := o.Care.Freed[id]
-	return !tried || at.Before(o.Care.Compacted.At) || !within(o.Now.Sub(at), defragAgain)
+	at := o.Care.Freed[id] // never: the zero time, long ago
+	return at.Before(o.Care.Compacted.At) || !within(o.Now.Sub(at), defragAgain)
 }
 
 // followersFirst are the voters, the leader last.

@@ -96,6 +96,7 @@ func spaceRows() map[string]row {
 		"no space: not tried":            {house3(roomy, noSpace("c"), db("c", 999, 990), freed(0, "a", "b")), tryC},
 		"no space: tried an hour ago":    {house3(roomy, noSpace("c"), db("c", 999, 990), freed(hour, "c")), tryC},
 		"no space: compacted since":      {house3(roomy, noSpace("c"), db("c", 999, 990), freed(minute, "c"), compacted(5, minute-1)), tryC},
+		"no space: freed, and more is":   {house3(roomy, noSpace("c"), db("c", 999, 100), freed(minute, "c")), "keep: etcd has no space: a database is defragmented (c: 100.0 MB used of 999.0 MB): Defragment{c}"},
 		"no space: compacted before":     {house3(roomy, noSpace("c"), db("c", 999, 990), freed(minute, "c"), compacted(5, minute)), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 990.0 MB of 1000.0 MB)"},
 		"no space: use is not told":      {house3(roomy, noSpace("c"), db("c", 999, 0), freed(minute, "c")), "keep: etcd has no space, and nothing more to forget: delete keys, or give it a larger quota (c uses 0.0 MB of 1000.0 MB)"},
 		"no space: one does not tell":    {house3(roomy, noSpace("c"), db("b", 0, 0)), "keep: etcd had no space, and not every member's size is known: the alarm stays (b)"},

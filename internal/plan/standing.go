@@ -74,7 +74,7 @@ func stand(o Observation, m cluster.Member) standing {
 	p := o.Probes[m.ID]
 	s := standing{Member: m, probe: p, healthy: p.Healthy && p.State.MemberID == m.ID || m.ID == o.Etcd.Value().MemberID}
 	s.gone = goneFromSource(o, m)
-	s.unfit = !s.healthy && s.dead(o)
+	s.unfit = s.dead(o)
 	for _, p := range o.View.Value().Peers {
 		if m.Listens(p.PeerURL(o.Self.Scheme)) {
 			s.machine, s.leavesSoon, s.uneasy = p, p.State == cluster.Terminating, p.ID != "" && slices.Contains(o.Machines.Uneasy, p.ID)
