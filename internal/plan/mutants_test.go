@@ -314,7 +314,7 @@ var equivalent = map[string]string{
 	"mayStartAsFounder: o.Disk.State != cluster.DiskEmpty is false":     "every caller has an empty disk; it stays because a founding must never depend on that",
 	"nextSeed: b.Known() (4) is true":                                   "only founders of a backup's charter say SeedFailed",
 	"turnSick: found is true":                                           "without a keeper its cluster id is 0",
-	"ownWord: s.ID != 0 (2) is true":                                 "nobody disowns the id 0",
+	"ownWord: s.ID != 0 (2) is true":                                    "nobody disowns the id 0",
 	"resume: found is true":                                             "without a keeper its cluster id is 0",
 	"attend: found (2) is true":                                         "without a keeper its cluster id is 0",
 	"attend: o.Disk.State == cluster.DiskData (2) is true":              "an etcd that runs on a directory elsewhere is foreign",
