@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/agent"
 	"github.com/quorate/quorate/internal/background"
 	"github.com/quorate/quorate/internal/backup"
+	"github.com/quorate/quorate/internal/child"
 	"github.com/quorate/quorate/internal/config"
 )
 
@@ -29,7 +31,7 @@ const (
 
 // prover runs `quorate backup verify --deep` of what is stored, in a process that
 // takes what etcd leaves of processors and disk, so that nothing of it can slow
-// down or bring down the agent.
+// down or bring down the agent, and which ends when the agent does.
 func prover(c config.Config) agent.Prover {
 	return func(ctx context.Context, compact int64) (p backup.Proof, err error) {
 		self, err := os.Executable()
@@ -46,9 +48,29 @@ func prover(c config.Config) agent.Prover {
 		cmd.WaitDelay = proofGrace
 		var out, errOut bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errOut
-		err = background.Run(cmd)
+		run := background.Run
+		if isSmall(filepath.Join(c.EtcdDataDir, "member", "snap", "db")) {
+			run = asOthers
+		}
+		err = run(cmd)
 		return verdictOn(out.Bytes(), err, errOut.String())
 	}
+}
+
+// isSmall says that a database is known to be of those whose backup, and whose
+// proof, need not yield: there is little to do.
+func isSmall(db string) bool {
+	info, err := os.Stat(db)
+	return err == nil && info.Size() < worthYielding
+}
+
+// asOthers runs a process as any other, but for its end, which comes with ours.
+func asOthers(cmd *exec.Cmd) error {
+	p, err := child.Start(cmd)
+	if err != nil {
+		return err
+	}
+	return p.Wait()
 }
 
 // proofEnviron gives the settings by the environment, which others cannot read.
