@@ -71,7 +71,7 @@ func (s standing) certain(o Observation) bool {
 	listen := 1
 	for _, m := range voters {
 		r, _ := o.reportOf(m) // of one that is silent: it hears nobody
-		if m.ID != s.ID && r.Age <= turnAge && slices.Contains(r.Care.Hears, o.Self.Name) {
+		if r.Age <= turnAge && slices.Contains(r.Care.Hears, o.Self.Name) {
 			listen++
 		}
 	}
