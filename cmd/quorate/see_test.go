@@ -225,15 +225,6 @@ func (r *rig) wantAcked(c *clientv3.Client, l *load, prefix string) {
 }
 
 // long says that the long tests were asked for.
-// unproven is for a test that has not passed beside all the others yet: it runs
-// in `make long` alone, and why it failed is not known to be the test's fault.
-func unproven(t *testing.T, why string) {
-	t.Helper()
-	if !long() {
-		t.Skip("QUORATE_LONG is not set, and this test is not proven beside others: ", why)
-	}
-}
-
 func long() bool { return os.Getenv("QUORATE_LONG") != "" }
 
 // again is how often to repeat: n times in a usual run, all in a long one.

@@ -160,7 +160,8 @@ func notices(tables []table, sample []Observation) (noticed bool) {
 			return true
 		}
 	}
-	if wrong(printRows(), askPrint) || wrong(printStartRows(), askPrintStart) || wrong(provesRows(), askProves) || wrong(retainLogRows(), askRetainLog) {
+	if wrong(printRows(), askPrint) || wrong(printStartRows(), askPrintStart) || wrong(provesRows(), askProves) || wrong(retainLogRows(), askRetainLog) ||
+		wrong(looksRows(), askLooks) || wrong(gapRows(), askGap) {
 		return true
 	}
 	return slices.ContainsFunc(sample, func(o Observation) bool { return violated(o, Decide(o)) != "" })

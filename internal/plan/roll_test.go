@@ -191,6 +191,7 @@ func rollRows() map[string]row {
 		"order, no store, no backups":    {order(func(o *Observation) { o.Settings.HasStore, o.Ledger.Backup = false, cluster.Unknown[cluster.Backup]() }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
 		"order, without a store":         {order(func(o *Observation) { o.Settings.HasStore = false }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
 		"order, its backup has gone":     {order(ofBackup("k0"), newestBackup("")), "roll: a backup is taken before the next hop (by b): TakeBackup{b}"},
+		"up, run, of a downgrade before": {up(ordered(cluster.RollUpgrade, v37, v37), allRun(v37), agreed(v37), downTo(v36)), "roll: every member has restarted (roll 4): WriteRoll{5 upgrade to 3.7.3 done}"},
 		"down, run, agreed, not ended":   {lower(allRun(v36), agreed(v36), downTo(v36)), "roll: etcd has not ended its part of the downgrade yet (to 3.6.0)"},
 		"down, run, not agreed on yet":   {lower(allRun(v36), agreed(v37), downTo(v36)), "roll: etcd has not agreed on its new version yet (it is 3.7.0)"},
 		"down, run, and not agreed on":   {lower(allRun(v36)), "roll: etcd has not agreed on its new version yet (it is 3.7.0)"},

@@ -181,24 +181,26 @@ func forgets(o Observation, newest cluster.Disk) bool {
 	return b.Value().Index > newest.Index || !o.Ledger.Verdict.Known() || b.Value().Key == o.Ledger.Verdict.Value().Backup
 }
 
+// watched is what a keeper knew to be in the store, what it knows now, and since when.
+type watched struct {
+	w, newest Witness
+	ago       time.Duration
+}
+
 // TestLooksForWitness: how soon the keeper notices an old copy of the store.
-func TestLooksForWitness(t *testing.T) {
+func TestLooksForWitness(t *testing.T) { checkAs(t, looksRows(), askLooks) }
+
+func askLooks(o watched) string { return fmt.Sprint(LooksForWitness(o.w, o.newest, o.ago)) }
+
+func looksRows() map[string]rowOf[watched] {
 	none, one, two := Witness{}, Witness{Key: "1"}, Witness{Key: "2"}
-	for name, row := range map[string]struct {
-		w, newest Witness
-		ago       time.Duration
-		want      bool
-	}{
-		"nothing is stored":          {none, none, time.Hour, false},
-		"the first":                  {none, one, 0, true},
-		"it is the newest":           {one, one, lookIdle - 1, false},
-		"it is the newest, and old":  {one, one, lookIdle, true},
-		"more is stored":             {one, two, lookBusy - 1, false},
-		"more is stored, for a time": {one, two, lookBusy, true},
-	} {
-		if got := LooksForWitness(row.w, row.newest, row.ago); got != row.want {
-			t.Errorf("%s: %v", name, got)
-		}
+	return map[string]rowOf[watched]{
+		"nothing is stored":          {watched{none, none, time.Hour}, "false"},
+		"the first":                  {watched{none, one, 0}, "true"},
+		"it is the newest":           {watched{one, one, lookIdle - 1}, "false"},
+		"it is the newest, and old":  {watched{one, one, lookIdle}, "true"},
+		"more is stored":             {watched{one, two, lookBusy - 1}, "false"},
+		"more is stored, for a time": {watched{one, two, lookBusy}, "true"},
 	}
 }
 
@@ -221,24 +223,23 @@ func TestOutlived(t *testing.T) {
 }
 
 // TestGap: which segments must be there since the last look.
-func TestGap(t *testing.T) {
+func TestGap(t *testing.T) { checkAs(t, gapRows(), askGap) }
+
+func askGap(o watched) string {
+	from, to := o.w.Gap(o.newest)
+	return fmt.Sprintf("%d-%d", from, to)
+}
+
+func gapRows() map[string]rowOf[watched] {
 	at := func(epoch cluster.Epoch, chain int, number uint64) Witness {
 		return Witness{Key: "k", Log: cluster.LogEnd{Epoch: epoch, Chain: chain, Number: number}}
 	}
-	for name, row := range map[string]struct {
-		w, newest Witness
-		want      string
-	}{
-		"two more":      {at(1, 1, 7), at(1, 1, 9), "8-9"},
-		"nothing":       {at(1, 1, 7), at(1, 1, 7), "8-7"},
-		"no log yet":    {at(0, 0, 0), at(0, 0, 0), "1-0"},
-		"the first two": {at(1, 1, 0), at(1, 1, 2), "1-2"},
-		"another chain": {at(1, 1, 7), at(1, 2, 9), "1-9"},
-		"another epoch": {at(1, 1, 7), at(2, 1, 9), "1-9"},
-	} {
-		from, to := row.w.Gap(row.newest)
-		if got := fmt.Sprintf("%d-%d", from, to); got != row.want {
-			t.Errorf("%s: %s, want %s", name, got, row.want)
-		}
+	return map[string]rowOf[watched]{
+		"two more":      {watched{w: at(1, 1, 7), newest: at(1, 1, 9)}, "8-9"},
+		"nothing":       {watched{w: at(1, 1, 7), newest: at(1, 1, 7)}, "8-7"},
+		"no log yet":    {watched{w: at(0, 0, 0), newest: at(0, 0, 0)}, "1-0"},
+		"the first two": {watched{w: at(1, 1, 0), newest: at(1, 1, 2)}, "1-2"},
+		"another chain": {watched{w: at(1, 1, 7), newest: at(1, 2, 9)}, "1-9"},
+		"another epoch": {watched{w: at(1, 1, 7), newest: at(2, 1, 9)}, "1-9"},
 	}
 }
