@@ -34,6 +34,9 @@ func StartAs(o Observation, s StartEtcd, ran LastRun) (cluster.Version, string) 
 	offers := o.Process.Offers
 	if s.State == "new" {
 		offers = o.foundersOffer(s.Charter)
+		if running.Zero() {
+			running = o.foundersRun(s.Charter)
+		}
 	}
 	v, why := Runs(offers, last, running, s.Version)
 	if name, what := o.v2Content(); !v.Zero() && !v.Less(sixth) && name != "" && !last.SameMinor(v) && running.Less(sixth) {
@@ -162,6 +165,18 @@ func (o Observation) foundersOffer(c cluster.Charter) []cluster.Version {
 		return o.Process.Offers
 	}
 	return all
+}
+
+// foundersRun is the oldest etcd that another founder runs, with a leader or
+// without: a founder that is late is one of theirs, whatever it offers.
+func (o Observation) foundersRun(c cluster.Charter) (oldest cluster.Version) {
+	for _, f := range c.Founders {
+		r, _ := o.reportAt(f.PeerURL)
+		if v := versionOf(r.Etcd); r.Etcd.Running && !v.Zero() && (oldest.Zero() || v.Less(oldest)) {
+			oldest = v
+		}
+	}
+	return oldest
 }
 
 // v2Content is a member that is known to hold content of the v2 store, and what.
