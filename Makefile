@@ -27,7 +27,7 @@ sim: ## 100,000 simulated schedules
 
 # Each benchmark logs what it measured; those of backups and recovery add rows to
 # the table that comes last. QUORATE_BENCH_MIB (1024), QUORATE_BENCH_MEMORY_MIB
-# (4096) and QUORATE_BENCH_RATE (1000 puts a second) set the sizes.
+# (4096), QUORATE_BENCH_RATE (1000 puts a second) and QUORATE_BENCH_ROLLS (5) set the sizes.
 BENCHES := $(GO) test -p 1 -run '^$$' -benchtime 1x -timeout 60m
 TABLE   := $(CURDIR)/.tools/bench.tsv
 PRINT   := awk -F'\t' 'BEGIN { print "| what | quorate | theirs | ratio | wanted |"; print "|---|---|---|---|---|" } \

@@ -6,12 +6,10 @@ import (
 	"time"
 )
 
-// benchRolls is how often each row rolls; a stock etcd that clients watch takes
-// 7 s to stop, each member.
-const benchRolls = 5
-
 // BenchmarkRoll compares what clients feel of a rolling restart of three: plain
 // etcd and SIGTERM, with the lead moved away before, and quorate.
+// QUORATE_BENCH_ROLLS is how often each rolls, 5 by default: a stock etcd that
+// clients watch takes 7 s to stop, each member.
 func BenchmarkRoll(b *testing.B) {
 	for b.Loop() {
 		for _, rate := range []int{200, 2000} {
@@ -39,7 +37,8 @@ type fleet interface {
 func benchRoll(b *testing.B, fl fleet, rate int) {
 	f := startTraffic(b, rate, rate, nil, fl.endpoints()...)
 	var took []time.Duration
-	for range benchRolls {
+	rolls := setting(b, "QUORATE_BENCH_ROLLS", 5)
+	for range rolls {
 		took = append(took, fl.roll())
 	}
 	f.end()
@@ -50,7 +49,7 @@ func benchRoll(b *testing.B, fl fleet, rate int) {
 	b.ReportMetric(float64(gap.Milliseconds()), "ms-longest-gap")
 	b.ReportMetric(median(took).Seconds(), "s-a-roll")
 	b.Logf("%d rolls of three at %d puts/s: %d puts, %d failed, p99 %s, longest gap %s, a roll %s; linearizable: %s; watches: %d complaints %v\n%v",
-		benchRolls, rate, len(f.puts), f.failures(), round(p99), round(gap), round(median(took)), f.linearizable(), len(f.broken), f.broken, f.failed)
+		rolls, rate, len(f.puts), f.failures(), round(p99), round(gap), round(median(took)), f.linearizable(), len(f.broken), f.broken, f.failed)
 	if fl, ours := fl.(byHand); ours && f.failures() > 0 {
 		fl.t.Errorf("%d requests failed", f.failures())
 	}
