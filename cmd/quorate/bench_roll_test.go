@@ -13,6 +13,7 @@ import (
 func BenchmarkRoll(b *testing.B) {
 	for b.Loop() {
 		for _, rate := range []int{200, 2000} {
+			felt := map[string]rolled{}
 			for _, way := range []struct {
 				name string
 				open func(testing.TB) fleet
@@ -21,7 +22,18 @@ func BenchmarkRoll(b *testing.B) {
 				{"MoveLeader", func(t testing.TB) fleet { return newPlain(t, plainWay{moves: true}) }},
 				{"quorate", func(t testing.TB) fleet { return byHand{rolling(t)} }},
 			} {
-				b.Run(fmt.Sprintf("%s-%d", way.name, rate), func(b *testing.B) { benchRoll(b, way.open(b), rate) })
+				b.Run(fmt.Sprintf("%s-%d", way.name, rate), func(b *testing.B) { felt[way.name] = benchRoll(b, way.open(b), rate) })
+			}
+			ours := felt["quorate"]
+			for _, way := range []string{"SIGTERM", "MoveLeader"} {
+				theirs := felt[way]
+				if theirs.took == 0 || ours.took == 0 {
+					continue // it was not asked for
+				}
+				name := fmt.Sprintf("rolls of three at %d puts/s, against %s: ", rate, way)
+				row(b, name+"failed requests a roll", "%.1f", ours.failed, theirs.failed, ours.failed/max(theirs.failed, 1), "0")
+				row(b, name+"p99 of a put", "%.0f ms", ours.p99, theirs.p99, ours.p99/theirs.p99, "< 100 ms")
+				row(b, name+"a roll", "%.1f s", ours.took, theirs.took, ours.took/theirs.took, "<= 30 s")
 			}
 		}
 	}
@@ -34,7 +46,11 @@ type fleet interface {
 	close()
 }
 
-func benchRoll(b *testing.B, fl fleet, rate int) {
+// rolled is what clients felt of rolls: failed requests a roll, the 99th percentile
+// of an acknowledged put in milliseconds; and the seconds that a roll took.
+type rolled struct{ failed, p99, took float64 }
+
+func benchRoll(b *testing.B, fl fleet, rate int) rolled {
 	f := startTraffic(b, rate, rate, nil, fl.endpoints()...)
 	var took []time.Duration
 	rolls := setting(b, "QUORATE_BENCH_ROLLS", 5)
@@ -53,6 +69,7 @@ func benchRoll(b *testing.B, fl fleet, rate int) {
 	if fl, ours := fl.(byHand); ours && f.failures() > 0 {
 		fl.t.Errorf("%d requests failed", f.failures())
 	}
+	return rolled{float64(f.failures()) / float64(rolls), float64(p99.Microseconds()) / 1000, median(took).Seconds()}
 }
 
 // byHand is quorate, without `quorate roll`.

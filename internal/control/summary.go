@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/plan"
 )
 
 // Summarize makes one status of the reports of all agents that answer. members
@@ -45,7 +46,7 @@ func Summarize(name string, size int, reports []cluster.Report, members []cluste
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
 	for i, n := range s.Nodes {
 		for _, a := range leader.Care.Ails {
-			if a.Member == n.MemberID {
+			if a.Member == n.MemberID && !(n.Health == "healthy" && plan.Passes(a.Kind)) {
 				s.Nodes[i].Ails = a.Kind + ": " + a.Why
 			}
 		}

@@ -70,6 +70,9 @@ func TestSummarize(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	nothing := func(*cluster.Report) {}
 	ended := func(r *cluster.Report) { r.Etcd = cluster.EtcdState{} }
+	ails := func(kind string) func(*cluster.Report) {
+		return func(r *cluster.Report) { r.Care.Ails = []cluster.Ailment{{Member: 2, Kind: kind, Why: "why"}} }
+	}
 	leaderless := func(r *cluster.Report) { r.Etcd.Healthy, r.Keeper = false, false }
 	for name, c := range map[string]struct {
 		size    int
@@ -94,6 +97,10 @@ func TestSummarize(t *testing.T) {
 		"one ails": {3, changes(at("a", func(r *cluster.Report) {
 			r.Care.Ails = []cluster.Ailment{{Member: 2, Kind: "slow", Why: "fsync takes 2 s"}}
 		})), "degraded (b is slow: fsync takes 2 s): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
+		"one was starting, and is well": {3, changes(at("a", ails("starting"))), "healthy (): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
+		"one was down, and is well":     {3, changes(at("a", ails("down"))), "healthy (): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
+		"one is starting":               {3, changes(at("a", ails("starting")), at("b", leaderless)), "degraded (2 of 3 voters are healthy): a leader healthy, b voter no leader, c voter healthy; can lose 0, led by a"},
+		"one is cut off, though well":   {3, changes(at("a", ails("cut off"))), "degraded (b is cut off: why): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
 		"who does not lead says so": {3, changes(at("c", func(r *cluster.Report) {
 			r.Care.Ails = []cluster.Ailment{{Member: 2, Kind: "slow", Why: "fsync takes 2 s"}}
 		})), "healthy (): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},

@@ -60,6 +60,16 @@ const (
 	ailsUnproven  = "unreached"
 )
 
+// Passes says that an ailment of that kind is over once the member's own agent
+// says that its etcd is well, whoever else has not heard of it yet.
+func Passes(kind string) bool {
+	switch kind {
+	case ailsStarting, ailsDown, ailsUnheard, ailsUncertain:
+		return true
+	}
+	return false
+}
+
 // ailment is what is the matter with a voter, as far as is known; the zero value
 // when nothing is. Of one that has fallen silent it is, for --dead-after, what was
 // known last: reports are late where machines are busy.
