@@ -1,15 +1,12 @@
 package background
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
+
+	"github.com/quorate/quorate/internal/clustertest/process"
 )
 
 // TestEndsWithUs: one whose starter was killed, as by a crash, does not run on.
@@ -24,34 +21,5 @@ func TestEndsWithUs(t *testing.T) {
 	}
 	starter := exec.Command(os.Args[0], "-test.run=^TestEndsWithUs$")
 	starter.Env = append(os.Environ(), key+"=1")
-	out, err := starter.StdoutPipe()
-	if err == nil {
-		err = starter.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil || !runs(pid) {
-		t.Fatalf("it does not run: %q", line)
-	}
-	_ = starter.Process.Kill()
-	_ = starter.Wait()
-	for deadline := time.Now().Add(20 * time.Second); runs(pid); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatal("it runs on")
-		}
-	}
-}
-
-// runs says that a process exists and does not only wait to be reaped.
-func runs(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return err == nil && !strings.HasPrefix(state, "Z")
+	process.DiesWith(t, starter)
 }

@@ -1,15 +1,14 @@
 package child
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/internal/clustertest/process"
 )
 
 // TestMain lets the test binary be a parent that waits for its end beside a child.
@@ -32,40 +31,7 @@ func TestDiesWithUs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parent := exec.Command(self, "parent")
-	out, err := parent.StdoutPipe()
-	if err == nil {
-		err = parent.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(line)
-	}
-	if err := syscall.Kill(pid, 0); err != nil {
-		t.Fatalf("the child does not run: %v", err)
-	}
-	parent.Process.Kill()
-	parent.Wait()
-	for deadline := time.Now().Add(20 * time.Second); running(pid); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatal("the child runs on")
-		}
-	}
-}
-
-// running says that a process exists and is not only waiting to be reaped.
-func running(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return err == nil && !strings.HasPrefix(state, "Z")
+	process.DiesWith(t, exec.Command(self, "parent"))
 }
 
 func TestKill(t *testing.T) {
