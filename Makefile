@@ -15,7 +15,7 @@ dev: build ## a 3-member cluster on this machine; Ctrl-C stops it, the data stay
 
 # Real processes mostly wait, so two packages run at a time; each has loopback
 # hosts of its own.
-test: ## everything that must be true, with real etcd processes (21 minutes on two cores)
+test: ## everything that must be true, with real etcd processes (half an hour on two cores)
 	$(GO) test -race -shuffle=on -timeout 40m -p 2 ./...
 
 long: ## the tests that repeat what `make test` does a few times

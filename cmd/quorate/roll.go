@@ -86,9 +86,7 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 		return exitWith(planRefused)
 	case len(p.Problems) > 0:
 		return fmt.Errorf("%w: nothing was done", control.ErrRefused)
-	case c.Plan:
-		return nil
-	case p.Nothing() && !p.Roll.Open():
+	case c.Plan, p.Nothing() && !p.Roll.Open():
 		return nil
 	case p.Roll.Open():
 		return fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s: --watch shows it, --cancel ends it", control.ErrRefused, p.Roll.Number, p.Roll.Kind, p.Roll.By)
@@ -123,14 +121,14 @@ func (c *rollFlags) send(ctx context.Context, q control.RollRequest) (control.Ro
 
 // printRollPlan says what each step does.
 func printRollPlan(out io.Writer, p control.RollAnswer) {
+	if p.Nothing() {
+		fmt.Fprintf(out, "nothing to do: every member runs etcd %s already\n", p.To)
+		return
+	}
 	step := 0
 	line := func(format string, args ...any) {
 		step++
 		fmt.Fprintf(out, "%3d. %s\n", step, fmt.Sprintf(format, args...))
-	}
-	if p.Nothing() {
-		fmt.Fprintf(out, "nothing to do: every member runs etcd %s already\n", p.To)
-		return
 	}
 	hops := p.Hops
 	if p.Kind == cluster.RollRestart {

@@ -69,8 +69,8 @@ func leaveSession() {
 }
 
 // lighten gives the process's session the least weight that there is; without
-// autogroups there is nothing to do, and more weight later may be refused. Linux takes ten such changes a second from
-// all of a machine, unless from root.
+// autogroups there is nothing to do, and more weight later may be refused. Linux
+// takes ten such changes a second from all of a machine, unless from root.
 func lighten(pid int) { weigh(pid, mostNice) }
 
 // weigh gives the process's session the weight of a nice value.

@@ -56,9 +56,12 @@ func (u *Unpacked) Discard() error {
 	return err
 }
 
-// give moves the file to a name on the same file system, once.
+// give moves the file to a name on the same file system, once. Where that is
+// refused it is still there to be discarded.
 func (u *Unpacked) give(to string) error {
-	name := u.name
-	u.name = ""
-	return os.Rename(name, to)
+	err := os.Rename(u.name, to)
+	if err == nil {
+		u.name = ""
+	}
+	return err
 }
