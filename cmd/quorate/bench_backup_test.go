@@ -29,11 +29,7 @@ import (
 func BenchmarkRecovery(b *testing.B) {
 	mib := setting(b, "QUORATE_BENCH_MIB", 1024)
 	for b.Loop() {
-		r := newRig(b, "--log-level=debug", "--", "--quota-backend-bytes=8589934592")
-		x, y, z := r.trio()
-		startAll(x, y, z)
-		r.voters(time.Minute, "a", "b", "c")
-		fill(b, r.client("a", "b", "c"), mib)
+		r, x, y, z := largeCluster(b, mib)
 		r.benchBackup(b)
 		r.benchWritesBeside(b, "a backup", func(ctx context.Context) error {
 			return r.patiently(ctx, "backup", "create", r.leader("a", "b", "c").agentFlag())
@@ -46,6 +42,17 @@ func BenchmarkRecovery(b *testing.B) {
 		r.end()
 		r.nodes = nil
 	}
+}
+
+// largeCluster is three voters that hold so many MiB of values.
+func largeCluster(b *testing.B, mib int) (r *rig, x, y, z *host) {
+	b.Helper()
+	r = newRig(b, "--log-level=debug", "--", "--quota-backend-bytes=8589934592")
+	x, y, z = r.trio()
+	startAll(x, y, z)
+	r.voters(time.Minute, "a", "b", "c")
+	fill(b, r.client("a", "b", "c"), mib)
+	return r, x, y, z
 }
 
 // BenchmarkBackupMemory takes one large backup, of 4 GB by default:

@@ -121,11 +121,7 @@ func (r *rig) restores(b *testing.B, n int) time.Duration {
 func BenchmarkLoss(b *testing.B) {
 	mib := setting(b, "QUORATE_BENCH_MIB", 1024)
 	for b.Loop() {
-		r := newRig(b, "--log-level=debug", "--", "--quota-backend-bytes=8589934592")
-		x, y, z := r.trio()
-		startAll(x, y, z)
-		r.voters(time.Minute, "a", "b", "c")
-		fill(b, r.client("a", "b", "c"), mib)
+		r, x, y, z := largeCluster(b, mib)
 		r.benchLoss(b, x, y, z)
 		r.end()
 		r.nodes = nil

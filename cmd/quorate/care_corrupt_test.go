@@ -150,8 +150,8 @@ func TestCorruptTorn(t *testing.T) {
 	r, a, b, c := formed(t, "--hash-check-interval", "3s")
 	r.fill(r.client("a", "b", "c"), 20)
 	ids := r.members(r.client("a"))
-	b.crash()
-	c.crash()
+	b.term() // as in damage
+	c.term()
 	b.flip(b.etcdDir(), "value-of-0003", "value-of-8888")
 	c.flip(c.etcdDir(), "value-of-0007", "value-of-9999")
 	b.start()

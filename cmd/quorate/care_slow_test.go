@@ -162,7 +162,7 @@ func TestSlowDisk(t *testing.T) {
 		r.put(r.client("b", "c"), "k", "v")
 	}
 	r.ails(40*time.Second, "a", "slow")
-	if n := strings.Count(r.logs(), "the leader's disk is slow"); n > 2 {
+	if n := strings.Count(r.logs(), `msg="handed over"`); n > 1 {
 		t.Errorf("the lead moved %d times", n)
 	}
 	r.unchanged(ids, "b")
