@@ -14,31 +14,37 @@ import (
 // readBackup finds the newest backup: for the keeper by its manifest, once; for
 // a node without a quorum by reading and hashing it, which one with data does
 // only if the backup may be newer than its own log, and who only looks does not.
-func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
-	o := s.observation
-	if !s.report.Keeper {
-		b.setCompared(false)
+func (b *storeBook) readBackup(ctx context.Context, e cluster.Epoch, s *snapshot) error {
+	if s.report.Keeper {
+		return b.readCatalog(ctx, e)
 	}
-	switch {
-	case s.report.Keeper:
-		if !b.facts().Backup.Unknown() && b.hasCompared() {
-			return nil
-		}
-		before := b.a.memory.farthest()
-		all, problems, err := backup.List(ctx, b.a.vault())
-		if err == nil {
-			err = b.a.compareStore(ctx, before, all)
-		}
-		for _, p := range problems {
-			b.a.log.Warn("a backup makes no sense", "key", p.Key, "error", p.Err)
-		}
-		if err == nil {
-			b.setCatalog(all)
-			b.setCompared(true)
-		}
-		return err
-	case b.soughtFor != chosen(b.facts().Verdict.Value()):
-		b.soughtFor, b.sought = chosen(b.facts().Verdict.Value()), time.Time{}
+	b.setCompared(false)
+	return b.seekBackup(ctx, e, s.observation)
+}
+
+// readCatalog lists the backups, and holds that against what was once stored.
+func (b *storeBook) readCatalog(ctx context.Context, e cluster.Epoch) error {
+	if !b.facts().Backup.Unknown() && b.hasCompared() {
+		return nil
+	}
+	before := b.a.memory.farthest()
+	all, problems, err := backup.List(ctx, b.a.vault())
+	if err == nil {
+		err = b.a.compareStore(ctx, before, all)
+	}
+	for _, p := range problems {
+		b.a.log.Warn("a backup makes no sense", "key", p.Key, "error", p.Err)
+	}
+	if err == nil {
+		b.setCatalog(e, all)
+		b.setCompared(true)
+	}
+	return err
+}
+
+func (b *storeBook) seekBackup(ctx context.Context, e cluster.Epoch, o plan.Observation) error {
+	if now := (search{e, chosen(b.facts().Verdict.Value())}); b.soughtFor != now {
+		b.soughtFor, b.sought = now, time.Time{}
 	}
 	o.Ledger = b.facts() // newer than what the last round saw: a charter may just have come
 	if b.a.readOnly || !plan.SeeksBackup(o) || time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
@@ -46,7 +52,7 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	}
 	b.sought, b.hearsay = time.Now(), false
 	if o.Disk.State == cluster.DiskData { // what is known may be of another time
-		b.update(func(l *plan.Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })
+		b.updateOf(e, func(l *plan.Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })
 	}
 	best, found, problems, err := b.bestBackup(ctx, o.Disk)
 	for _, p := range problems {
@@ -61,7 +67,7 @@ func (b *storeBook) readBackup(ctx context.Context, s *snapshot) error {
 	default:
 		b.sought = b.sought.Add(failedGap - verifyGap)
 	}
-	b.update(func(l *plan.Ledger) { l.Backup = f })
+	b.updateOf(e, func(l *plan.Ledger) { l.Backup = f })
 	return err
 }
 
@@ -80,7 +86,13 @@ func (b *storeBook) setCompared(yes bool) {
 	b.compared = yes
 }
 
-// choice is an operator's, of one backup.
+// search is one for a good backup, in an epoch.
+type search struct {
+	epoch cluster.Epoch
+	choice
+}
+
+// choice is an operator's, of one backup; zero: the newest.
 type choice struct {
 	key   string
 	noLog bool
@@ -139,13 +151,13 @@ func (b *storeBook) outdone(ctx context.Context, d cluster.Disk) (newest cluster
 	return newest, !longer, err
 }
 
-// setCatalog notes the store's backups, newest first.
-func (b *storeBook) setCatalog(all []cluster.Backup) {
+// setCatalog notes the store's backups, newest first, as they were in that epoch.
+func (b *storeBook) setCatalog(e cluster.Epoch, all []cluster.Backup) {
 	b.a.setCatalog(all)
 	f := cluster.Absent[cluster.Backup]()
 	if len(all) > 0 {
 		f = cluster.Known(all[0])
 	}
 	b.hearsay = true
-	b.update(func(l *plan.Ledger) { l.Backup = f })
+	b.updateOf(e, func(l *plan.Ledger) { l.Backup = f })
 }

@@ -39,8 +39,8 @@ type storeBook struct {
 	lockAt    time.Time
 	rollAt    time.Time
 	sought    time.Time // when a good backup was last searched for
-	soughtFor choice    // the operator's; zero: the newest
-	hearsay   bool      // the backup that is known is known by its manifest alone, from when this node kept
+	soughtFor search
+	hearsay   bool // the backup that is known is known by its manifest alone, from when this node kept
 	failed    string
 	compared  bool // by the keeper that this node is
 
@@ -62,6 +62,17 @@ func (b *storeBook) update(change func(*plan.Ledger)) {
 	change(&b.cached)
 	b.mu.Unlock()
 	b.a.poke()
+}
+
+// updateOf changes what is known of an epoch, unless another one is in force by
+// now: whoever asked the store before the charter changed may hear of the last
+// epoch after it, and what is true of that one's members is not of this one's.
+func (b *storeBook) updateOf(e cluster.Epoch, change func(*plan.Ledger)) {
+	b.update(func(l *plan.Ledger) {
+		if l.Charter.Value().Epoch == e {
+			change(l)
+		}
+	})
 }
 
 // hear: a report is a hint to look in the store, and a lock is news by itself.
@@ -153,7 +164,7 @@ func (b *storeBook) pass(ctx context.Context) {
 		if !healthy || s.report.Keeper && b.facts().Checkpoint.Unknown() {
 			errs = append(errs, b.readCheckpoint(ctx, e), b.readVerdict(ctx, e))
 		}
-		errs = append(errs, b.readBackup(ctx, s))
+		errs = append(errs, b.readBackup(ctx, e, s))
 	}
 	b.a.discardUnneeded(s.observation)
 	errs = append(errs, b.readLock(ctx), b.readRoll(ctx))
@@ -206,13 +217,13 @@ func (b *storeBook) readCharter(ctx context.Context) (cluster.Epoch, error) {
 		}
 		return c.Epoch, nil
 	case errors.Is(err, ledger.ErrNone) && !have.Known():
-		b.update(func(l *plan.Ledger) { l.Charter = cluster.Absent[cluster.Charter]() })
+		b.updateOf(0, func(l *plan.Ledger) { l.Charter = cluster.Absent[cluster.Charter]() })
 		return 0, nil
 	case errors.Is(err, ledger.ErrNone):
 		return 0, fmt.Errorf("reading the ledger: charter %d was there and is missing", have.Value().Epoch)
 	}
 	if have.Absent() {
-		b.update(func(l *plan.Ledger) { l.Charter = cluster.Unknown[cluster.Charter]() })
+		b.updateOf(0, func(l *plan.Ledger) { l.Charter = cluster.Unknown[cluster.Charter]() })
 	}
 	return 0, err
 }
@@ -230,15 +241,20 @@ func (b *storeBook) readLaterCharter(ctx context.Context, than cluster.Epoch) (c
 	return 0, err
 }
 
-// setCharter puts a charter in force: what was known of the epoch before is void.
+// setCharter puts a charter in force, unless it is or a later one is: what was
+// known of the epoch before is void.
 func (b *storeBook) setCharter(c cluster.Charter) {
-	b.update(func(l *plan.Ledger) {
-		*l = plan.Ledger{Charter: cluster.Known(c), Lock: l.Lock, Roll: l.Roll, Unfit: l.Unfit}
-	})
 	b.mu.Lock()
-	b.sought = time.Time{}
+	newer := b.cached.Charter.Value().Epoch < c.Epoch
+	if newer {
+		l := b.cached
+		b.cached = plan.Ledger{Charter: cluster.Known(c), Lock: l.Lock, Roll: l.Roll, Unfit: l.Unfit}
+	}
 	b.mu.Unlock()
-	b.a.gossipNow()
+	if newer {
+		b.a.poke()
+		b.a.gossipNow()
+	}
 }
 
 func (b *storeBook) readMarks(ctx context.Context, e cluster.Epoch, s *snapshot) error {
@@ -246,12 +262,12 @@ func (b *storeBook) readMarks(ctx context.Context, e cluster.Epoch, s *snapshot)
 	var errs []error
 	if !f.Mark.Known() && s.observation.Disk.State == cluster.DiskEmpty {
 		m, err := read(b.ledger.Started(ctx, e, b.a.opt.Name))
-		b.update(func(l *plan.Ledger) { l.Mark = m })
+		b.updateOf(e, func(l *plan.Ledger) { l.Mark = m })
 		errs = append(errs, err)
 	}
 	if !f.Ready.Known() {
 		r, err := read(b.ledger.Ready(ctx, e))
-		b.update(func(l *plan.Ledger) { l.Ready = r })
+		b.updateOf(e, func(l *plan.Ledger) { l.Ready = r })
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -259,13 +275,13 @@ func (b *storeBook) readMarks(ctx context.Context, e cluster.Epoch, s *snapshot)
 
 func (b *storeBook) readCheckpoint(ctx context.Context, e cluster.Epoch) error {
 	c, err := read(b.ledger.Checkpoint(ctx, e))
-	b.update(func(l *plan.Ledger) { l.Checkpoint = c })
+	b.updateOf(e, func(l *plan.Ledger) { l.Checkpoint = c })
 	return err
 }
 
 func (b *storeBook) readVerdict(ctx context.Context, e cluster.Epoch) error {
 	v, err := read(b.ledger.Verdict(ctx, e))
-	b.update(func(l *plan.Ledger) { l.Verdict = v })
+	b.updateOf(e, func(l *plan.Ledger) { l.Verdict = v })
 	return err
 }
 

@@ -110,7 +110,7 @@ func (b *storeBook) hasGone(ctx context.Context, key string) (bool, error) {
 // miss is for a witness that has gone: unless the store holds as much without it,
 // that is told, and made up for.
 func (b *storeBook) miss(ctx context.Context, w plan.Witness) error {
-	before := b.a.memory.farthest()
+	before, epoch := b.a.memory.farthest(), b.facts().Charter.Value().Epoch
 	all, _, err := backup.List(ctx, b.a.vault())
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (b *storeBook) miss(ctx context.Context, w plan.Witness) error {
 	if gone, err := b.hasGone(ctx, w.Key); err != nil || !gone {
 		return err
 	}
-	b.setCatalog(all) // retention goes by what is there
+	b.setCatalog(epoch, all) // retention goes by what is there
 	if w.Outlived(full) {
 		b.a.log.Warn("what was stored has gone, and a full snapshot holds it all", "key", w.Key)
 		return nil

@@ -35,7 +35,7 @@ func (b *storeBook) markStarted(ctx context.Context, m cluster.StartedMark) erro
 	if err != nil {
 		return err
 	}
-	b.update(func(l *plan.Ledger) { l.Mark = cluster.Known(there) })
+	b.updateOf(m.Epoch, func(l *plan.Ledger) { l.Mark = cluster.Known(there) })
 	if there.DiskID != m.DiskID {
 		return fmt.Errorf("another disk has started as %s in epoch %d", m.Name, m.Epoch)
 	}
@@ -45,7 +45,7 @@ func (b *storeBook) markStarted(ctx context.Context, m cluster.StartedMark) erro
 func (b *storeBook) markReady(ctx context.Context, m cluster.ReadyMark) error {
 	err := b.ledger.MarkReady(ctx, m)
 	if err == nil {
-		b.update(func(l *plan.Ledger) { l.Ready = cluster.Known(m) })
+		b.updateOf(m.Epoch, func(l *plan.Ledger) { l.Ready = cluster.Known(m) })
 	}
 	return err
 }
@@ -56,7 +56,7 @@ func (b *storeBook) writeCheckpoint(ctx context.Context, c cluster.Checkpoint) e
 	if err != nil {
 		f = cluster.Unknown[cluster.Checkpoint]() // it may have been written
 	}
-	b.update(func(l *plan.Ledger) { l.Checkpoint = f })
+	b.updateOf(c.Epoch, func(l *plan.Ledger) { l.Checkpoint = f })
 	return err
 }
 
@@ -97,7 +97,7 @@ func (b *storeBook) unlock(ctx context.Context) (cluster.Lock, error) {
 func (b *storeBook) writeVerdict(ctx context.Context, v cluster.Verdict) error {
 	err := b.ledger.WriteVerdict(ctx, v)
 	if err == nil {
-		b.update(func(l *plan.Ledger) { l.Verdict = cluster.Known(v) })
+		b.updateOf(v.Epoch, func(l *plan.Ledger) { l.Verdict = cluster.Known(v) })
 	}
 	return err
 }
