@@ -94,6 +94,11 @@ const (
 // which never end, and after 7 s cuts whatever is under way.
 func (g *gated) stop(s os.Signal) int {
 	g.log.Info("received signal; shutting down", zap.String("signal", s.String()))
+	select {
+	case <-g.etcd.Server.ReadyNotify():
+	default: // it serves nobody yet, and without a quorum Close would wait for ever; etcd alone ends at once, too
+		return g.end(s)
+	}
 	time.AfterFunc(streamsAfter, g.gate.EndStreams)
 	drained := make(chan struct{})
 	go func() {
@@ -105,9 +110,16 @@ func (g *gated) stop(s os.Signal) int {
 	case <-time.After(drainLimit):
 	}
 	g.etcd.Close()
+	return g.end(s)
+}
+
+// end has the signal end the process, so that it is seen to have ended by it, as
+// etcd's own is.
+func (g *gated) end(s os.Signal) int {
 	_ = g.log.Sync()
 	signal.Reset(s)
-	_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal)) // so that it is seen to have ended by it, as etcd's own is
+	_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal))
+	time.Sleep(time.Second) // it comes to any of our threads
 	return 0
 }
 

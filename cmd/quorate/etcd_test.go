@@ -2,16 +2,20 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 
+	"github.com/quorate/quorate/internal/clustertest/process"
 	"github.com/quorate/quorate/internal/gate"
 )
 
@@ -99,5 +103,41 @@ func TestEtcdConfig(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("name: f\ndata-dir: "+dir+"\n"), 0o600))
 	if cfg, ok := etcdConfigOf([]string{"--config-file=" + file}); !ok || cfg.Name != "f" {
 		t.Errorf("of a file: %+v, %t", cfg, ok)
+	}
+}
+
+// TestSignalEndsEtcd: one that has never followed a leader ends at a signal, as
+// etcd alone does: nobody is served who would have to be seen off. A next epoch's
+// seed, or its fence, waits for that.
+func TestSignalEndsEtcd(t *testing.T) {
+	dir := t.TempDir()
+	client, own, other := "http://"+process.FreeAddr(t), "http://"+process.FreeAddr(t), "http://"+process.FreeAddr(t)
+	cmd := exec.Command(program, "etcd", "--name=a", "--data-dir="+filepath.Join(dir, "data"), "--initial-cluster=a="+own+",b="+other,
+		"--listen-peer-urls="+own, "--initial-advertise-peer-urls="+own, "--listen-client-urls="+client, "--advertise-client-urls="+client)
+	cmd.Env = append(os.Environ(), gate.Env(dir))
+	said, err := os.Create(filepath.Join(dir, "log"))
+	must(t, err)
+	defer said.Close()
+	cmd.Stdout, cmd.Stderr = said, said
+	must(t, cmd.Start())
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	r := &rig{t: t}
+	r.eventually(30*time.Second, "it looks for a leader", func() error {
+		raw, err := os.ReadFile(said.Name())
+		if err == nil && !bytes.Contains(raw, []byte("sent MsgPreVote")) {
+			err = errors.New(tail(raw, 1000))
+		}
+		return err
+	})
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-ended:
+	case <-time.After(15 * time.Second): // below the agent's limit, after which it kills
+		t.Fatal("it runs on")
+	}
+	if s := cmd.ProcessState.String(); s != "signal: terminated" {
+		t.Errorf("it ended by %q", s)
 	}
 }
