@@ -102,7 +102,7 @@ func (h *host) startNamed(conf string, more ...string) {
 	args := append(h.args(more...), "--host", h.name+".example.org", "--listen-host", h.addr)
 	h.agent = resolving(conf, program, append([]string{"run"}, args...)...)
 	h.agent.Stdout, h.agent.Stderr = log, log
-	h.agent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	h.agent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	must(h.r.t, h.agent.Start())
 	h.ended = make(chan struct{})
 	go func(cmd *exec.Cmd, ended chan struct{}) {

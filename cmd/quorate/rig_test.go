@@ -125,7 +125,7 @@ func (h *host) start(more ...string) {
 	command := slices.Concat(h.way, []string{program, "run"}, h.args(more...))
 	h.agent = exec.Command(command[0], command[1:]...)
 	h.agent.Env, h.agent.Stdout, h.agent.Stderr = append(os.Environ(), h.r.env...), log, log
-	h.agent.SysProcAttr, h.agent.ExtraFiles = &syscall.SysProcAttr{Setpgid: true}, heldNetwork
+	h.agent.SysProcAttr, h.agent.ExtraFiles = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}, heldNetwork
 	must(h.r.t, h.agent.Start())
 	h.ended = make(chan struct{})
 	go func(cmd *exec.Cmd, ended chan struct{}) {

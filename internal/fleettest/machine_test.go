@@ -67,7 +67,7 @@ func (m *machine) runAgent() bool {
 	m.mu.Lock()
 	cmd := exec.Command(program, append([]string{"run"}, m.args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = m.env, log, log
-	cmd.SysProcAttr, cmd.ExtraFiles = &syscall.SysProcAttr{Setpgid: true}, held
+	cmd.SysProcAttr, cmd.ExtraFiles = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}, held
 	select {
 	case <-m.gone:
 		m.mu.Unlock()
