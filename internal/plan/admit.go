@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -13,10 +14,14 @@ func admit(o Observation, h house) (Decision, bool) {
 	if len(waiting) == 0 || len(h.learners) > 0 {
 		return Decision{}, false
 	}
-	j := waiting[0]
 	dead, anyDead := h.find(func(s standing) bool { return s.unfit })
 	_, anyDeparts := h.find(standing.departing)
 	full := o.size() > 0 && len(h.voters) >= o.size()
+	i := slices.IndexFunc(waiting, func(j cluster.Report) bool { return o.unready(j) == "" })
+	if i < 0 {
+		return do("keep", "a newcomer waits: no etcd that it has may join now", []any{waiting[0].Name, ": ", o.unready(waiting[0])}), anyDead || !full
+	}
+	j := waiting[i]
 	switch {
 	case anyDead && (j.Join == cluster.JoinPrune || j.Join == cluster.JoinReplace && (full || !h.mayAdd())):
 		if !h.mayGo(dead) {

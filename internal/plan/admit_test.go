@@ -60,6 +60,45 @@ func admitRows() map[string]row {
 	}
 }
 
+func TestAdmitVersions(t *testing.T) { check(t, admitVersionsRows()) }
+
+// admitVersionsRows: an entry that no etcd answers for keeps the members from
+// agreeing on the next version, and so its own etcd from starting: none is made.
+func admitVersionsRows() map[string]row {
+	runs := func(agreed, each string) opt {
+		return func(o *Observation) {
+			e := o.Etcd.Value()
+			e.Healthy, e.Version, e.ClusterVersion = true, each, version(agreed)
+			o.Etcd = cluster.Known(e)
+			for i := range o.Reports {
+				o.Reports[i].Etcd.Version = each
+			}
+		}
+	}
+	offers := func(name, text string) opt {
+		return says(name, func(r *cluster.Report) { r.Offers = versions(text) })
+	}
+	elder := says("b", func(r *cluster.Report) { r.Elder = "old entries" })
+	ours := func(o *Observation) { o.Process.Elder = "old entries" }
+	const joins = "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"
+	waits := func(why string) string {
+		return "keep: a newcomer waits: no etcd that it has may join now (d: " + why + ")"
+	}
+	const far = "the cluster runs etcd 3.5.32, and --etcd offers 3.7.3: a joiner runs the cluster's minor, or the next"
+	return map[string]row{
+		"the next minor":                     {roomy(runs("3.6.0", "3.6.14"), offers("d", "3.7.3")), joins},
+		"the members have not agreed yet":    {roomy(runs("3.5.0", "3.6.14"), offers("d", "3.7.3")), waits(far)},
+		"ours alone is old":                  {roomy(runs("3.6.0", "3.6.14"), runs("", "3.5.33"), says("b", func(r *cluster.Report) { r.Etcd.Version = "3.6.14" }), offers("d", "3.7.3")), waits("the cluster runs etcd 3.5.33, and --etcd offers 3.7.3: a joiner runs the cluster's minor, or the next")},
+		"another newcomer may":               {roomy(runs("3.5.0", "3.6.14"), peers("a", "b", "d", "e"), offers("d", "3.7.3"), asks("e"), offers("e", "3.6.14")), "keep: a newcomer joins (e): WriteCheckpoint{3 members}, AddLearner{e}"},
+		"it does not say what it has":        {roomy(runs("3.5.0", "3.6.14")), joins},
+		"etcd would panic over a log":        {roomy(runs("3.6.0", "3.6.14"), offers("d", "3.7.3"), elder), waits("etcd 3.7.3 would end in a panic: b: old entries")},
+		"etcd would panic over our log":      {roomy(runs("3.6.0", "3.6.14"), offers("d", "3.7.3"), ours), waits("etcd 3.7.3 would end in a panic: a: old entries")},
+		"full: a spare, whatever it has":     {house3(peers("a", "b", "c", "d"), asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3")), "keep: all is well (3 of 3 voters healthy)"},
+		"full, one departs":                  {house3(peers("a", "b", "c", "d"), asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3"), state("c", cluster.Terminating)), "keep: a voter departs once its replacement votes (c)"},
+		"full, one dead: it stays till then": {house3(peers("a", "b", "c", "d"), asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3"), down("c", time.Hour)), waits(far)},
+	}
+}
+
 func TestLearner(t *testing.T) { check(t, learnerRows()) }
 
 func learnerRows() map[string]row {

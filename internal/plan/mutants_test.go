@@ -125,7 +125,7 @@ type table struct {
 func specification() []table {
 	var out []table
 	for _, rows := range []map[string]row{foundRows(), consentRows(), joinRows(), resumeRows(), serveRows(), recoverFromASurvivorRows(),
-		recoverFromABackupRows(), nobodyLeftRows(), storedRows(), declareRows(), removeRows(), admitRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), turnRows(), rollRows(), rollTurnRows(), rollBackRows(),
+		recoverFromABackupRows(), nobodyLeftRows(), storedRows(), declareRows(), removeRows(), admitRows(), admitVersionsRows(), learnerRows(), backUpRows(), adoptedRows(), guardRows(), localRows(), turnRows(), rollRows(), rollTurnRows(), rollBackRows(),
 		neverRows(), removedRows(), holdRows(), holdOwnRows(), departRows(), condemnRows(), announceRows(), corruptRows(), slowRows(), silenceRows(), spaceRows()} {
 		out = append(out, table{rows, askDecide})
 	}

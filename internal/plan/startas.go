@@ -39,13 +39,37 @@ func StartAs(o Observation, s StartEtcd, ran LastRun) (cluster.Version, string) 
 		}
 	}
 	v, why := Runs(offers, last, running, s.Version)
-	if name, what := o.v2Content(); !v.Zero() && !v.Less(sixth) && name != "" && !last.SameMinor(v) && running.Less(sixth) {
-		return cluster.Version{}, fmt.Sprintf("etcd %s would end in a panic: %s holds content of the v2 store: %s", v, name, what)
-	}
-	if name, what := o.elder(s, ran); !v.Zero() && !v.Less(seventh) && name != "" && last.Less(seventh) && running.Less(seventh) {
-		return cluster.Version{}, fmt.Sprintf("etcd %s would end in a panic: %s: %s", v, name, what)
+	if bar := o.panics(v, last, running, s, ran); bar != "" {
+		return cluster.Version{}, bar
 	}
 	return v, why
+}
+
+// panics says why etcd v would end in a panic over what the data holds, ours or
+// for an empty disk that of any member; "" when it would not.
+func (o Observation) panics(v, last, running cluster.Version, s StartEtcd, ran LastRun) string {
+	if name, what := o.v2Content(); !v.Zero() && !v.Less(sixth) && name != "" && !last.SameMinor(v) && running.Less(sixth) {
+		return fmt.Sprintf("etcd %s would end in a panic: %s holds content of the v2 store: %s", v, name, what)
+	}
+	if name, what := o.elder(s, ran); !v.Zero() && !v.Less(seventh) && name != "" && last.Less(seventh) && running.Less(seventh) {
+		return fmt.Sprintf("etcd %s would end in a panic: %s: %s", v, name, what)
+	}
+	return ""
+}
+
+// unready says why a newcomer's agent would start no etcd yet, or none at all; ""
+// when it would, or its agent does not tell. An entry that no etcd answers for
+// keeps the members from agreeing on the version that it may be waiting for.
+func (o Observation) unready(j cluster.Report) string {
+	if len(j.Offers) == 0 {
+		return ""
+	}
+	running := o.runningVersion()
+	v, why := Runs(j.Offers, cluster.Version{}, running, cluster.Version{})
+	if v.Zero() {
+		return why
+	}
+	return o.panics(v, cluster.Version{}, running, StartEtcd{State: "existing"}, LastRun{})
 }
 
 // sixth is the first minor that does not start on content of the v2 store, and
@@ -64,8 +88,8 @@ func (o Observation) elder(s StartEtcd, ran LastRun) (name, what string) {
 		}
 		return "", ""
 	}
-	for _, r := range o.Reports {
-		if r.Cluster == o.Settings.Cluster && r.Etcd.Healthy && r.Elder != "" {
+	for _, r := range o.rollers() {
+		if r.Etcd.Healthy && r.Elder != "" {
 			return r.Name, r.Elder
 		}
 	}
@@ -120,9 +144,9 @@ func SeedAs(offers []cluster.Version, of cluster.Version) cluster.Version {
 // and not above what the cluster has agreed on; zero: nobody tells.
 func (o Observation) runningVersion() (oldest cluster.Version) {
 	agreed := decided(o.Etcd.Value().ClusterVersion)
-	for _, r := range o.Reports {
+	for _, r := range o.answers() {
 		v := versionOf(r.Etcd)
-		if r.Cluster != o.Settings.Cluster || !r.Etcd.Healthy || v.Zero() || r.Disk.Stamp != nil && r.Disk.Epoch() < o.epoch() {
+		if !r.Etcd.Healthy || v.Zero() || r.Disk.Stamp != nil && r.Disk.Epoch() < o.epoch() {
 			continue
 		}
 		if oldest.Zero() || v.Less(oldest) {
