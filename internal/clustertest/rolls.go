@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/plan"
@@ -15,7 +16,11 @@ var releases = []cluster.Version{{Major: 3, Minor: 5, Patch: 33}, {Major: 3, Min
 type versions struct {
 	agreed cluster.Version // a minor
 	downTo cluster.Version // a downgrade is enabled
+	looked time.Duration   // when the leader last looked whether all run a newer one
 }
+
+// monitorVersions is how often etcd's leader looks (server.go: monitorVersionInterval).
+const monitorVersions = 5 * time.Second
 
 func (w *World) versionsOf(id cluster.ClusterID) *versions {
 	v := w.agreements[id]
@@ -31,6 +36,10 @@ func (w *World) versionsOf(id cluster.ClusterID) *versions {
 // none yet.
 func (w *World) agree(p *proc) {
 	v := w.versionsOf(p.d.cluster)
+	if !v.agreed.Zero() && w.now-v.looked < monitorVersions {
+		return
+	}
+	v.looked = w.now
 	oldest, all, down := p.version, true, true
 	for _, m := range p.d.conf.members {
 		q := p
@@ -78,6 +87,14 @@ func (w *World) downgrade(p *proc, to cluster.Version) error {
 	return nil
 }
 
+// offersOf is what m could run: what every machine could, unless its image has less.
+func (w *World) offersOf(m *machine) []cluster.Version {
+	if m.image != nil {
+		return m.image
+	}
+	return w.offers
+}
+
 // choose is which etcd m's agent starts, as internal/agent does.
 func (w *World) choose(m *machine, s plan.StartEtcd) (cluster.Version, string) {
 	ran := plan.LastRun{}
@@ -115,7 +132,7 @@ func (w *World) observeRoll(m *machine, o *plan.Observation) {
 	if r := &m.disk.rolled; r.Number > 0 && !r.Up && o.Etcd.Value().Healthy {
 		r.Up = true
 	}
-	o.Process.Rolled, o.Process.Offers = m.disk.rolled, w.offers
+	o.Process.Rolled, o.Process.Offers = m.disk.rolled, w.offersOf(m)
 	stale := plan.RollStale(*o)
 	if stale.Why == "" || m.etcd == nil || m.etcd.foreign {
 		a.rollStale = cluster.Stale{}

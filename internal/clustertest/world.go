@@ -93,9 +93,10 @@ type machine struct {
 	lost      bool // terminated for good
 	held      bool // its end waits for quorate's word
 	announced bool
-	ca        int              // of its files
-	bad       cluster.Version  // does not come up here
-	renewing  cluster.MemberID // its etcd was stopped for its CA, and is not healthy again
+	ca        int               // of its files
+	bad       cluster.Version   // does not come up here
+	image     []cluster.Version // all that this machine could run; nil: what every machine could
+	renewing  cluster.MemberID  // its etcd was stopped for its CA, and is not healthy again
 }
 
 // disk outlives its agent and its etcd, but not a wipe.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -17,11 +16,10 @@ func admit(o Observation, h house) (Decision, bool) {
 	dead, anyDead := h.find(func(s standing) bool { return s.unfit })
 	_, anyDeparts := h.find(standing.departing)
 	full := o.size() > 0 && len(h.voters) >= o.size()
-	i := slices.IndexFunc(waiting, func(j cluster.Report) bool { return o.unready(j) == "" })
-	if i < 0 {
-		return do("keep", "a newcomer waits: no etcd that it has may join now", []any{waiting[0].Name, ": ", o.unready(waiting[0])}), anyDead || !full
+	j, why, hopeless := o.readiest(waiting)
+	if hopeless {
+		return do("keep", "a newcomer waits: no etcd that it has may join", []any{j.Name, ": ", why}), anyDead || !full
 	}
-	j := waiting[i]
 	switch {
 	case anyDead && (j.Join == cluster.JoinPrune || j.Join == cluster.JoinReplace && (full || !h.mayAdd())):
 		if !h.mayGo(dead) {
@@ -30,6 +28,8 @@ func admit(o Observation, h house) (Decision, bool) {
 		return do("keep", "a newcomer replaces a dead voter", []any{j.Name, " for ", dead.Label()}, RemoveMember{dead.ID, dead.Label()}), true
 	case full && !anyDeparts:
 		return Decision{}, false // a spare
+	case why != "":
+		return do("keep", "a newcomer waits: the members have yet to agree on a version that its etcd may join", []any{j.Name, ": ", why}), true
 	case !h.mayAdd():
 		return do("keep", "a newcomer waits: etcd adds none while too few voters are healthy", []any{j.Name}), true
 	case o.Settings.HasStore && o.Ledger.Checkpoint.Unknown():
@@ -39,6 +39,22 @@ func admit(o Observation, h house) (Decision, bool) {
 	// lacks a member could one day prove a loss that is none.
 	members := append(append([]cluster.Member(nil), o.Members.Value()...), cluster.Member{PeerURLs: []string{j.PeerURL}, Learner: true})
 	return do("keep", "a newcomer joins", []any{j.Name}, WriteCheckpoint{members}, AddLearner{j.Name, j.PeerURL, j.Disk.ID}), true
+}
+
+// readiest is the first newcomer that may join now; else the first that may once the
+// members have agreed on the version that they all run, which a dead one keeps them
+// from; else the first, and it is hopeless. why says what it lacks.
+func (o Observation) readiest(waiting []cluster.Report) (j cluster.Report, why string, hopeless bool) {
+	now := o.runningVersion()
+	soon, _ := o.oldestRun()
+	for _, running := range []cluster.Version{now, soon} {
+		for _, j := range waiting {
+			if o.unready(j, running) == "" {
+				return j, o.unready(j, now), false
+			}
+		}
+	}
+	return waiting[0], o.unready(waiting[0], now), true
 }
 
 // backUp has a follower take the snapshot that is due.

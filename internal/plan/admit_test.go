@@ -82,20 +82,31 @@ func admitVersionsRows() map[string]row {
 	ours := func(o *Observation) { o.Process.Elder = "old entries" }
 	const joins = "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"
 	waits := func(why string) string {
-		return "keep: a newcomer waits: no etcd that it has may join now (d: " + why + ")"
+		return "keep: a newcomer waits: no etcd that it has may join (d: " + why + ")"
 	}
-	const far = "the cluster runs etcd 3.5.32, and --etcd offers 3.7.3: a joiner runs the cluster's minor, or the next"
+	lacks := func(runs, offers string) string {
+		return "the cluster runs etcd " + runs + ", and --etcd offers " + offers + ": a joiner runs the cluster's minor, or the next"
+	}
+	yet := "keep: a newcomer waits: the members have yet to agree on a version that its etcd may join (d: " + lacks("3.5.32", "3.7.3") + ")"
+	older := says("b", func(r *cluster.Report) { r.Etcd.Version = "3.5.33" })
+	abcd := peers("a", "b", "c", "d")
 	return map[string]row{
 		"the next minor":                     {roomy(runs("3.6.0", "3.6.14"), offers("d", "3.7.3")), joins},
-		"the members have not agreed yet":    {roomy(runs("3.5.0", "3.6.14"), offers("d", "3.7.3")), waits(far)},
-		"ours alone is old":                  {roomy(runs("3.6.0", "3.6.14"), runs("", "3.5.33"), says("b", func(r *cluster.Report) { r.Etcd.Version = "3.6.14" }), offers("d", "3.7.3")), waits("the cluster runs etcd 3.5.33, and --etcd offers 3.7.3: a joiner runs the cluster's minor, or the next")},
+		"the members have not agreed yet":    {roomy(runs("3.5.0", "3.6.14"), offers("d", "3.7.3")), yet},
+		"two minors above":                   {roomy(runs("3.5.0", "3.5.33"), offers("d", "3.7.3")), waits(lacks("3.5.33", "3.7.3"))},
+		"two minors above one of them":       {roomy(runs("3.5.0", "3.6.14"), older, offers("d", "3.7.3")), waits(lacks("3.5.33", "3.7.3"))},
+		"two minors above us":                {roomy(runs("", "3.5.33"), says("b", func(r *cluster.Report) { r.Etcd.Version = "3.6.14" }), offers("d", "3.7.3")), waits(lacks("3.5.33", "3.7.3"))},
 		"another newcomer may":               {roomy(runs("3.5.0", "3.6.14"), peers("a", "b", "d", "e"), offers("d", "3.7.3"), asks("e"), offers("e", "3.6.14")), "keep: a newcomer joins (e): WriteCheckpoint{3 members}, AddLearner{e}"},
+		"another newcomer may soon":          {roomy(runs("3.5.0", "3.6.14"), peers("a", "b", "d", "e"), offers("d", "3.5.33"), asks("e"), offers("e", "3.7.3")), "keep: a newcomer joins (d): WriteCheckpoint{3 members}, AddLearner{d}"},
 		"it does not say what it has":        {roomy(runs("3.5.0", "3.6.14")), joins},
 		"etcd would panic over a log":        {roomy(runs("3.6.0", "3.6.14"), offers("d", "3.7.3"), elder), waits("etcd 3.7.3 would end in a panic: b: old entries")},
 		"etcd would panic over our log":      {roomy(runs("3.6.0", "3.6.14"), offers("d", "3.7.3"), ours), waits("etcd 3.7.3 would end in a panic: a: old entries")},
-		"full: a spare, whatever it has":     {house3(peers("a", "b", "c", "d"), asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3")), "keep: all is well (3 of 3 voters healthy)"},
-		"full, one departs":                  {house3(peers("a", "b", "c", "d"), asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3"), state("c", cluster.Terminating)), "keep: a voter departs once its replacement votes (c)"},
-		"full, one dead: it stays till then": {house3(peers("a", "b", "c", "d"), asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3"), down("c", time.Hour)), waits(far)},
+		"full: a spare, whatever it has":     {house3(abcd, asks("d"), runs("3.5.0", "3.5.33"), offers("d", "3.7.3")), "keep: all is well (3 of 3 voters healthy)"},
+		"full: a spare, whatever is agreed":  {house3(abcd, asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3")), "keep: all is well (3 of 3 voters healthy)"},
+		"full, one departs":                  {house3(abcd, asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3"), state("c", cluster.Terminating)), "keep: a voter departs once its replacement votes (c)"},
+		"full, one dead: who can never join": {house3(abcd, asks("d"), runs("3.5.0", "3.5.33"), offers("d", "3.7.3"), down("c", time.Hour)), waits(lacks("3.5.33", "3.7.3"))},
+		// The dead one is what keeps them from agreeing.
+		"full, one dead: who can once it is gone": {house3(abcd, asks("d"), runs("3.5.0", "3.6.14"), offers("d", "3.7.3"), down("c", time.Hour)), "keep: a newcomer replaces a dead voter (d for c): RemoveMember{c}"},
 	}
 }
 

@@ -57,14 +57,14 @@ func (o Observation) panics(v, last, running cluster.Version, s StartEtcd, ran L
 	return ""
 }
 
-// unready says why a newcomer's agent would start no etcd yet, or none at all; ""
-// when it would, or its agent does not tell. An entry that no etcd answers for
-// keeps the members from agreeing on the version that it may be waiting for.
-func (o Observation) unready(j cluster.Report) string {
+// unready says why a newcomer's agent would start no etcd, beside members of
+// which the oldest counts as running; "" when it would, or its agent does not tell.
+// An entry that no etcd answers for keeps the members from agreeing on the version
+// that it may be waiting for.
+func (o Observation) unready(j cluster.Report, running cluster.Version) string {
 	if len(j.Offers) == 0 {
 		return ""
 	}
-	running := o.runningVersion()
 	v, why := Runs(j.Offers, cluster.Version{}, running, cluster.Version{})
 	if v.Zero() {
 		return why
@@ -142,8 +142,23 @@ func SeedAs(offers []cluster.Version, of cluster.Version) cluster.Version {
 
 // runningVersion is the oldest that a member runs, as far as their agents tell,
 // and not above what the cluster has agreed on; zero: nobody tells.
-func (o Observation) runningVersion() (oldest cluster.Version) {
-	agreed := decided(o.Etcd.Value().ClusterVersion)
+func (o Observation) runningVersion() cluster.Version {
+	oldest, agreed := o.oldestRun()
+	switch {
+	case agreed.Zero():
+		return oldest
+	case oldest.Zero():
+		return agreed
+	case minor(agreed).Less(minor(oldest)):
+		return floor(agreed) // none of its patches that is too old to leave it is left
+	}
+	return oldest
+}
+
+// oldestRun is the oldest version that a member runs, and the minor that the
+// cluster has agreed on, as far as their agents tell. Each may be zero.
+func (o Observation) oldestRun() (oldest, agreed cluster.Version) {
+	agreed = decided(o.Etcd.Value().ClusterVersion)
 	for _, r := range o.answers() {
 		v := versionOf(r.Etcd)
 		if !r.Etcd.Healthy || v.Zero() || r.Disk.Stamp != nil && r.Disk.Epoch() < o.epoch() {
@@ -156,15 +171,7 @@ func (o Observation) runningVersion() (oldest cluster.Version) {
 			agreed = decided(r.Etcd.ClusterVersion)
 		}
 	}
-	switch {
-	case agreed.Zero():
-		return oldest
-	case oldest.Zero():
-		return agreed
-	case minor(agreed).Less(minor(oldest)):
-		return floor(agreed) // none of its patches that is too old to leave it is left
-	}
-	return oldest
+	return oldest, agreed
 }
 
 // decided is the version that a cluster has agreed on, and zero while it has not:
