@@ -33,7 +33,7 @@ func (a *Agent) act(ctx context.Context, o plan.Observation, d plan.Decision) er
 				return fmt.Errorf("journalling before %s: %w", s, err)
 			}
 		}
-		if err := a.timely(o, s); err != nil {
+		if err := errors.Join(a.timely(o, s), a.inForce(o)); err != nil {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 		if err := a.do(ctx, o, s); err != nil {
@@ -55,11 +55,15 @@ var (
 )
 
 // timely fails for a step that changes the membership or the store's copy of
-// it, or ends an etcd or a machine that may be a voter's, when what it was
-// decided on is older than actFresh. Both clocks count: the monotonic one is not
+// it, ends an etcd or a machine that may be a voter's, or begins a next epoch, when
+// what it was decided on is older than actFresh. Both clocks count: the monotonic one is not
 // set, the other one passes while a machine is suspended.
 func (a *Agent) timely(o plan.Observation, s plan.Step) error {
-	switch s.(type) {
+	switch s := s.(type) {
+	case plan.WriteCharter:
+		if s.Charter.Epoch <= 1 { // that the ledger is empty, the store says itself
+			return nil
+		}
 	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.TakeTurn, plan.StopEtcd, plan.EnableDowngrade, plan.WriteCheckpoint, plan.CondemnMachine:
 	default:
 		return nil
@@ -71,11 +75,20 @@ func (a *Agent) timely(o plan.Observation, s plan.Step) error {
 	return nil
 }
 
+// inForce fails for any step once a newer charter has come: what was decided in an
+// epoch that is over is not done in the next.
+func (a *Agent) inForce(o plan.Observation) error {
+	if now := a.book.facts().Charter.Value().Epoch; now > o.Ledger.Charter.Value().Epoch {
+		return fmt.Errorf("%w: epoch %d is in force by now", errStale, now)
+	}
+	return nil
+}
+
 // do takes one step. The comment of each case says what a crash in it leaves.
 func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 	switch s := s.(type) {
 	case plan.WriteCharter: // the charter, or none
-		return a.book.writeCharter(ctx, s.Charter)
+		return a.book.writeCharter(ctx, o.Ledger, s.Charter)
 	case plan.GrantCharter: // the grant, or none
 		return a.book.grant(s.Charter)
 	case plan.RestoreSeed: // a partial directory, swept at the next start

@@ -118,6 +118,7 @@ type Agent struct {
 	proc       *etcd.Process
 	foreign    bool
 	local      []cluster.Member // the member list in our own data
+	localOf    cluster.MemberID // whose data that is
 	listened   time.Time        // when the last round looked
 	own        *etcd.Client
 	launch     launchState

@@ -149,7 +149,11 @@ func (a *Agent) noteBackup(b cluster.Backup) {
 	}
 	a.mu.Unlock()
 	if s, ok := a.book.(*storeBook); ok {
-		s.update(func(l *plan.Ledger) { l.Backup = cluster.Known(b) })
+		s.updateOf(b.Epoch, func(l *plan.Ledger) {
+			if !l.Backup.Known() || l.Backup.Value().Index <= b.Index || l.Backup.Value().Epoch < b.Epoch {
+				l.Backup, l.Unread, l.Outdone = cluster.Known(b), true, false
+			}
+		})
 	}
 }
 

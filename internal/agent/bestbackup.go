@@ -47,14 +47,19 @@ func (b *storeBook) seekBackup(ctx context.Context, e cluster.Epoch, o plan.Obse
 		b.soughtFor, b.sought = now, time.Time{}
 	}
 	o.Ledger = b.facts() // newer than what the last round saw: a charter may just have come
-	if b.a.readOnly || !plan.SeeksBackup(o) || time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !b.hearsay {
+	if b.a.readOnly || !plan.SeeksBackup(o) || time.Since(b.sought) < verifyGap && !b.sought.Before(o.UnhealthySince) && !o.Ledger.Unread {
 		return nil
 	}
-	b.sought, b.hearsay = time.Now(), false
+	b.sought = time.Now()
 	if o.Disk.State == cluster.DiskData { // what is known may be of another time
 		b.updateOf(e, func(l *plan.Ledger) { l.Backup = cluster.Unknown[cluster.Backup]() })
 	}
-	best, found, problems, err := b.bestBackup(ctx, o.Disk)
+	best, outdone, err := b.outdone(ctx, o.Disk)
+	found := outdone && best.Key != ""
+	var problems []backup.Problem
+	if err == nil && !outdone {
+		best, found, problems, err = b.bestBackup(ctx, o.Disk)
+	}
 	for _, p := range problems {
 		b.a.log.Warn("a backup is no good", "key", p.Key, "error", p.Err)
 	}
@@ -67,7 +72,7 @@ func (b *storeBook) seekBackup(ctx context.Context, e cluster.Epoch, o plan.Obse
 	default:
 		b.sought = b.sought.Add(failedGap - verifyGap)
 	}
-	b.updateOf(e, func(l *plan.Ledger) { l.Backup = f })
+	b.updateOf(e, func(l *plan.Ledger) { l.Backup, l.Unread, l.Outdone = f, false, outdone })
 	return err
 }
 
@@ -101,17 +106,13 @@ type choice struct {
 func chosen(v cluster.Verdict) choice { return choice{v.Backup, v.NoLog} }
 
 // bestBackup is the one that an operator has named, if it is good; else the newest
-// that is good; with the log behind it, unless the operator wants it as it is. Or it
-// is the newest of all, unread, if it holds nothing that this disk's log lacks.
+// that is good; with the log behind it, unless the operator wants it as it is.
 func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Backup, bool, []backup.Problem, error) {
 	verify := b.a.verify
 	if d.State == cluster.DiskEmpty {
 		verify = b.a.unpack
 	}
 	if b.soughtFor.key == "" {
-		if newest, outdone, err := b.outdone(ctx, d); err != nil || outdone {
-			return newest, newest.Key != "", nil, err
-		}
 		best, found, problems, err := backup.BestBy(ctx, b.a.vault(), b.a.opt.Settings.Cluster, verify)
 		if err == nil && found {
 			best.Log, err = b.a.logBehind(ctx, best)
@@ -131,9 +132,11 @@ func (b *storeBook) bestBackup(ctx context.Context, d cluster.Disk) (cluster.Bac
 	return named, err == nil, nil, err
 }
 
-// outdone says that no backup, and no log behind one, can hold what the log of this disk lacks.
+// outdone says that no backup, and no log behind one, can hold what the log of this
+// disk lacks, and which backup is the newest. Who looks for the one that an operator
+// has named is not asked.
 func (b *storeBook) outdone(ctx context.Context, d cluster.Disk) (newest cluster.Backup, yes bool, err error) {
-	if d.State != cluster.DiskData {
+	if d.State != cluster.DiskData || b.soughtFor.key != "" {
 		return cluster.Backup{}, false, nil
 	}
 	all, _, err := backup.List(ctx, b.a.vault())
@@ -158,6 +161,5 @@ func (b *storeBook) setCatalog(e cluster.Epoch, all []cluster.Backup) {
 	if len(all) > 0 {
 		f = cluster.Known(all[0])
 	}
-	b.hearsay = true
-	b.updateOf(e, func(l *plan.Ledger) { l.Backup = f })
+	b.updateOf(e, func(l *plan.Ledger) { l.Backup, l.Unread, l.Outdone = f, true, false })
 }

@@ -19,7 +19,9 @@ type book interface {
 	// hear notes what another agent's report tells; called with Agent.mu held.
 	hear(cluster.Report)
 
-	writeCharter(context.Context, cluster.Charter) error
+	// writeCharter fails if what the store says of the epoch before is not what it
+	// was decided on.
+	writeCharter(context.Context, plan.Ledger, cluster.Charter) error
 	grant(cluster.Charter) error
 	// markStarted fails if the mark there is another disk's.
 	markStarted(context.Context, cluster.StartedMark) error

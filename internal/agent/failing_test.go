@@ -15,7 +15,7 @@ import (
 // What fails again and again is said once, and again when it changes.
 func TestAFailureIsSaidOnce(t *testing.T) {
 	var log bytes.Buffer
-	a := &Agent{log: slog.New(slog.NewTextHandler(&log, nil)), metrics: newMetrics(nil)}
+	a := &Agent{log: slog.New(slog.NewTextHandler(&log, nil)), metrics: newMetrics(nil), book: slowBook{}}
 	add := plan.Decision{Verb: "keep", Reason: "a newcomer joins", Detail: "d", Steps: []plan.Step{plan.AddLearner{Name: "d"}}}
 	other := add
 	other.Detail, other.Steps = "e", []plan.Step{plan.AddLearner{Name: "e"}}

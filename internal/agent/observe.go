@@ -47,9 +47,10 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	}
 	a.observeEtcd(ctx, &o)
 	a.observeAgreed(ctx, &o)
-	if o.Disk.State != cluster.DiskData {
+	if o.Disk.State != cluster.DiskData || o.Disk.MemberID != a.localOf { // a list is of one epoch's members
 		a.local = nil
 	}
+	a.localOf = o.Disk.MemberID
 	o.Local = a.local
 	a.observeVersions(&o)
 	o.Publishing = a.publishing()

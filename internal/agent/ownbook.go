@@ -162,7 +162,7 @@ func put[T any](b *ownBook, name string, v T, at func(*plan.Ledger) *cluster.Fac
 	return nil
 }
 
-func (b *ownBook) writeCharter(_ context.Context, c cluster.Charter) error {
+func (b *ownBook) writeCharter(_ context.Context, _ plan.Ledger, c cluster.Charter) error {
 	b.mu.Lock()
 	have := b.own.Charter
 	b.mu.Unlock()

@@ -40,7 +40,6 @@ type storeBook struct {
 	rollAt    time.Time
 	sought    time.Time // when a good backup was last searched for
 	soughtFor search
-	hearsay   bool // the backup that is known is known by its manifest alone, from when this node kept
 	failed    string
 	compared  bool // by the keeper that this node is
 

@@ -48,7 +48,7 @@ func overtaken(t *testing.T, st *store.Store, key string, next cluster.Epoch) pl
 	case <-time.After(10 * time.Second):
 		t.Fatalf("nobody has asked for %s", key)
 	}
-	if err := b.writeCharter(ctx, cluster.Charter{Cluster: "test", Epoch: next, Nonce: nonce(), By: "a"}); err != nil {
+	if err := b.writeCharter(ctx, plan.Ledger{}, cluster.Charter{Cluster: "test", Epoch: next, Nonce: nonce(), By: "a"}); err != nil {
 		t.Error(err)
 	}
 	close(late.answer)
@@ -92,5 +92,90 @@ func TestOvertaken(t *testing.T) {
 				t.Errorf("of epoch 2 is known, after the store told of epoch 1: %+v", f)
 			}
 		})
+	}
+}
+
+// TestDecidedOnAnOldList: a next epoch is not begun if the store tells of other
+// members, or of another verdict, than it was decided on.
+func TestDecidedOnAnOldList(t *testing.T) {
+	ctx := t.Context()
+	st, err := store.Open(ctx, "mem://old-list-"+nonce(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	l := ledger.Open(st, "test")
+	first, err := l.WriteCharter(ctx, cluster.Charter{Cluster: "test", Epoch: 1, Nonce: nonce(), By: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := cluster.Checkpoint{Epoch: 1, Term: 1, Members: []cluster.Member{{ID: 1, Name: "b"}}}
+	if err := l.WriteCheckpoint(ctx, list); err != nil {
+		t.Fatal(err)
+	}
+	a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler), Store: st})
+	b := newStoreBook(st, a)
+	b.probed = true
+	a.published.Store(&snapshot{observation: plan.Observation{Disk: cluster.Disk{State: cluster.DiskData}}})
+	b.pass(ctx)
+	begins := func(what string, want error) {
+		t.Helper()
+		next := cluster.Charter{Cluster: "test", Epoch: first.Epoch + 1, Nonce: nonce(), By: "a"}
+		if err := b.writeCharter(ctx, b.facts(), next); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+		if _, err := l.Charter(ctx, next.Epoch); (err == nil) != (want == nil) {
+			t.Errorf("%s: is there a charter %d? %v", what, next.Epoch, err)
+		}
+	}
+	list.Members = append(list.Members, cluster.Member{ID: 2, Name: "c"})
+	if err := l.WriteCheckpoint(ctx, list); err != nil {
+		t.Fatal(err)
+	}
+	begins("another member", errStale)
+	if got := b.facts().Checkpoint.Value().Members; len(got) != 2 {
+		t.Errorf("the list is still %v", got)
+	}
+	if err := l.WriteVerdict(ctx, cluster.Verdict{Epoch: 1, Lost: []string{"b"}}); err != nil {
+		t.Fatal(err)
+	}
+	begins("a verdict", errStale)
+	begins("what the store tells", nil)
+}
+
+// TestNothingOfTheLastEpoch: no step is taken that was decided before the charter
+// in force came.
+func TestNothingOfTheLastEpoch(t *testing.T) {
+	for now, stale := range map[cluster.Epoch]bool{1: false, 2: true} {
+		a := &Agent{log: slog.New(slog.DiscardHandler), book: slowBook{epoch: now}, metrics: newMetrics(nil)}
+		o := plan.Observation{Now: time.Now(), Ledger: plan.Ledger{Charter: cluster.Known(cluster.Charter{Epoch: 1})}}
+		err := a.act(t.Context(), o, plan.Decision{Steps: []plan.Step{plan.WriteReadyMark{Epoch: 1}}})
+		if errors.Is(err, errStale) != stale {
+			t.Errorf("charter %d in force: %v", now, err)
+		}
+	}
+}
+
+// TestNoteBackup: a backup that has just been taken counts in its own epoch, never
+// for an older one, and nobody has read it.
+func TestNoteBackup(t *testing.T) {
+	for _, test := range []struct {
+		known, taken cluster.Backup
+		want         uint64
+		unread       bool
+	}{
+		{cluster.Backup{Epoch: 2, Index: 5}, cluster.Backup{Epoch: 2, Index: 7}, 7, true},
+		{cluster.Backup{Epoch: 2, Index: 5}, cluster.Backup{Epoch: 2, Index: 4}, 5, false},
+		{cluster.Backup{Epoch: 1, Index: 9}, cluster.Backup{Epoch: 2, Index: 7}, 7, true},
+		{cluster.Backup{Epoch: 1, Index: 5}, cluster.Backup{Epoch: 1, Index: 7}, 5, false},
+	} {
+		a := newAgent(Options{Name: "a", DataDir: t.TempDir(), Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler)})
+		b := newStoreBook(nil, a)
+		a.book = b
+		b.cached = plan.Ledger{Charter: cluster.Known(cluster.Charter{Epoch: 2}), Backup: cluster.Known(test.known)}
+		a.noteBackup(test.taken)
+		if f := b.facts(); f.Backup.Value().Index != test.want || f.Unread != test.unread {
+			t.Errorf("%+v after %+v: %+v", test.taken, test.known, f)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -13,8 +14,24 @@ import (
 )
 
 // writeCharter writes c if its epoch has none. Whoever wins, the winner's is
-// the charter in force, and losing is no failure.
-func (b *storeBook) writeCharter(ctx context.Context, c cluster.Charter) error {
+// the charter in force, and losing is no failure. A next epoch is decided on who
+// the last members are, and on what an operator says of them, which may have been
+// read before a backup was, for minutes: both are read again.
+func (b *storeBook) writeCharter(ctx context.Context, decided plan.Ledger, c cluster.Charter) error {
+	if last := decided.Charter.Value().Epoch; last > 0 && c.Epoch == last+1 {
+		list, err := read(b.ledger.Checkpoint(ctx, last))
+		if err != nil {
+			return err
+		}
+		verdict, err := read(b.ledger.Verdict(ctx, last))
+		if err != nil {
+			return err
+		}
+		if !equalMembers(list.Value().Members, decided.Checkpoint.Value().Members) || !reflect.DeepEqual(verdict, decided.Verdict) {
+			b.updateOf(last, func(l *plan.Ledger) { l.Checkpoint, l.Verdict = list, verdict })
+			return fmt.Errorf("%w: the store tells of other members, or of another verdict", errStale)
+		}
+	}
 	winner, err := b.ledger.WriteCharter(ctx, c)
 	if err != nil {
 		return err

@@ -16,7 +16,14 @@ import (
 type slowBook struct {
 	book
 	takes time.Duration
+	epoch cluster.Epoch
 }
+
+func (b slowBook) facts() plan.Ledger {
+	return plan.Ledger{Charter: cluster.Known(cluster.Charter{Epoch: b.epoch})}
+}
+
+func (b slowBook) writeCharter(context.Context, plan.Ledger, cluster.Charter) error { return nil }
 
 func (b slowBook) journal(context.Context, journalEntry) error {
 	time.Sleep(b.takes)
@@ -42,6 +49,7 @@ func TestStaleFacts(t *testing.T) {
 		"transfer": {plan.WriteReadyMark{}, plan.TransferLeadership{}},
 		"stop":     {plan.WriteReadyMark{}, plan.StopEtcd{}},
 		"condemn":  {plan.CondemnMachine{}}, // journalled
+		"recover":  {plan.WriteCharter{Charter: cluster.Charter{Epoch: 2}}},
 	} {
 		for takes, stale := range map[time.Duration]bool{0: false, actFresh: false, actFresh + time.Millisecond: true} {
 			t.Run(name+" after "+takes.String(), func(t *testing.T) {

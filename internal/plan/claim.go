@@ -30,7 +30,8 @@ func Claim(o Observation) Claims {
 		c.SeedFailed = o.epoch()
 	}
 	_, unplaced := notOurPlace(o)
-	c.Joining = o.Disk.State == cluster.DiskEmpty && !o.Process.Running && !o.Self.Leaving &&
+	// One whose etcd has just ended lets others in first: it may end again.
+	c.Joining = o.Disk.State == cluster.DiskEmpty && !o.Process.Running && !o.Now.Before(o.Process.NotBefore) && !o.Self.Leaving &&
 		o.Ledger.Charter.Known() && !mayStartAsFounder(o) && !unclaimed(o) && o.Settings.Join != cluster.JoinPrepared &&
 		(!unplaced || guest(o))
 	return c
@@ -58,9 +59,7 @@ func mayStartAsFounder(o Observation) bool {
 		o.Ledger.Mark.Unknown() || !found && o.Settings.HasStore && o.Ledger.Checkpoint.Unknown() {
 		return false
 	}
-	// A list without our founder's entry has replaced us.
-	members, _ := o.knownMembers()
-	return len(members) == 0 || slices.ContainsFunc(members, func(m cluster.Member) bool { return unborn(o, m) })
+	return !replaced(o)
 }
 
 // unborn says that m may be this founder's entry, never started: it votes, and
@@ -116,13 +115,20 @@ func unclaimed(o Observation) bool {
 	})
 }
 
+// replaced says that the best list of members is without our founder's entry.
+func replaced(o Observation) bool {
+	members, _ := o.knownMembers()
+	return len(members) > 0 && !slices.ContainsFunc(members, func(m cluster.Member) bool { return unborn(o, m) })
+}
+
 // disowned are the members at this node's address whose data this disk does
 // not hold and never will. Data of another node, on a disk that has been
-// swapped, says nothing: our own may come back.
+// swapped, says nothing: our own may come back. On an empty disk a staged seed
+// keeps nobody's entry but that of the founder that may yet start from it.
 func disowned(o Observation) []cluster.MemberID {
 	d := o.Disk
 	own := d.State == cluster.DiskData && d.Stamp != nil && d.Stamp.Name == o.Self.Name
-	if !own && (d.State != cluster.DiskEmpty || o.Process.Running) || o.Staged != 0 || unclaimed(o) {
+	if !own && (d.State != cluster.DiskEmpty || o.Process.Running) || own && o.Staged != 0 || unclaimed(o) {
 		return nil
 	}
 	mayFound := d.State == cluster.DiskEmpty && isFounder(o) && !founderSpent(o)

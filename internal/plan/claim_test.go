@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -28,7 +29,14 @@ func claimRows() map[string]row {
 		"a founder, a learner of a lost disk":     {see(charter(1, "a", "b", "c"), checkpoint(voter("b"), unstarted(learner("a")))), "{Lost:0 SeedFailed:0 Disowns:[a] Joining:true Moved:false}"},
 		"a founder whose seed fails":              {see(charter(2, "a", "b", "c"), fromBackup, seedFails(3)), "{Lost:0 SeedFailed:2 Disowns:[] Joining:true Moved:false}"},
 		"a founder whose seed has failed twice":   {see(charter(2, "a", "b", "c"), fromBackup, seedFails(2)), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},
-		"a founder whose seed failed, then not":   {see(charter(2, "a", "b", "c"), fromBackup, seedFails(3), staged(2), checkpoint(abc...)), "{Lost:0 SeedFailed:0 Disowns:[] Joining:true Moved:false}"},
+		"a founder whose seed failed, then not":   {see(charter(2, "a", "b", "c"), fromBackup, seedFails(3), staged(2)), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},
+		"its seed is staged, and not started yet": {see(charter(2, "a", "b", "c"), fromBackup, staged(2), checkpoint(voter("b"), unpublished("a"))), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},
+		// It has been replaced while it restored, and came in by another entry.
+		"its seed is staged, and it is listed as another":     {see(charter(2, "a", "b", "c"), fromBackup, staged(2), checkpoint(abc...)), "{Lost:0 SeedFailed:0 Disowns:[a] Joining:true Moved:false}"},
+		"a seed is staged of an epoch that is over":           {see(charter(3, "a", "b", "c"), fromBackup, staged(2), checkpoint(abc...)), "{Lost:0 SeedFailed:0 Disowns:[a] Joining:true Moved:false}"},
+		"that, and its founder's entry awaits it":             {see(charter(3, "a", "b", "c"), fromBackup, staged(2), checkpoint(voter("b"), unpublished("a"))), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},
+		"a newcomer whose etcd has just ended lets others in": {dee(func(o *Observation) { o.Process.NotBefore = o.Now.Add(time.Second) }), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},
+		"and asks again":                          {dee(func(o *Observation) { o.Process.NotBefore = o.Now }), "{Lost:0 SeedFailed:0 Disowns:[] Joining:true Moved:false}"},
 		"its seed fails, and it has an entry":     {see(charter(2, "a", "b", "c"), fromBackup, seedFails(3), checkpoint(unpublished("a"))), "{Lost:0 SeedFailed:2 Disowns:[a] Joining:true Moved:false}"},
 		"a newcomer":                              {dee(), "{Lost:0 SeedFailed:0 Disowns:[] Joining:true Moved:false}"},
 		"a newcomer that leaves":                  {dee(leaving), "{Lost:0 SeedFailed:0 Disowns:[] Joining:false Moved:false}"},

@@ -44,6 +44,9 @@ func join(o Observation) Decision {
 	case o.size() > 0 && len(voters) >= o.size():
 		return announceSpare(o, wait("the cluster is full: standing by as a spare", len(voters), " voters of ", o.size()), voters)
 	}
+	if why := o.unready(cluster.Report{Offers: o.Process.Offers}, o.runningVersion()); why != "" {
+		return wait("no etcd that this node has may join now", why)
+	}
 	return wait("the keeper has been asked for an entry", "keeper ", k.Name)
 }
 

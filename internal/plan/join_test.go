@@ -30,6 +30,7 @@ func joinRows() map[string]row {
 		"full: a spare":                             {dee(leads("b", abc...)), "wait: the cluster is full: standing by as a spare (3 voters of 3)"},
 		"room: asked":                               {dee(leads("b", voters("a", "b")...)), "wait: the keeper has been asked for an entry (keeper b)"},
 		"no limit: asked":                           {dee(size(0), leads("b", abc...)), "wait: the keeper has been asked for an entry (keeper b)"}, // trap 14
+		"room, and no etcd for it":                  {dee(leads("b", voters("a", "b")...), says("b", func(r *cluster.Report) { r.Etcd.Version, r.Etcd.ClusterVersion = "3.5.33", version("3.5.0") }), func(o *Observation) { o.Process.Offers = versions("3.7.3") }), "wait: no etcd that this node has may join now (the cluster runs etcd 3.5.33, and --etcd offers 3.7.3: a joiner runs the cluster's minor, or the next)"},
 		"another learner joins":                     {dee(leads("b", voter("a"), voter("b"), learner("e"))), "wait: another learner is joining (e)"},
 		"invited":                                   {dee(leads("b", voter("a"), voter("b"), entry), invites("b", 9, "disk-d")), "join: an entry awaits this disk (member 9): StartEtcd{existing}"},
 		"an entry for another disk":                 {dee(leads("b", voter("a"), voter("b"), entry), invites("b", 9, "disk-lost")), "wait: the keeper must first remove the entry that a lost disk has left (member 9, keeper b)"}, // trap 6

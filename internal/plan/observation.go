@@ -102,6 +102,12 @@ type Ledger struct {
 	// quorum its manifest is enough; without one it has been read and hashed.
 	// When the verdict names a backup, it is that one.
 	Backup cluster.Fact[cluster.Backup] `json:"backup"`
+	// Unread says that only Backup's manifest was read, when this node led or took
+	// it: nobody knows here that it is good, nor how far the log behind it goes.
+	Unread bool `json:"unread,omitempty"`
+	// Outdone says the same, and that nothing in the store reaches farther than the
+	// log on our disk does: enough as long as that log is there.
+	Outdone bool `json:"outdone,omitempty"`
 	// FullWanted says that the raft log in the store has to go on from a newer
 	// snapshot, or that too much of it has come since the newest.
 	FullWanted bool `json:"full_wanted,omitempty"`

@@ -202,7 +202,7 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 	switch {
 	case o.Ledger.Ready.Unknown():
 		return cluster.Seed{}, wait("the ready mark is unreadable"), false
-	case b.Unknown():
+	case b.Unknown(), o.Ledger.Unread, o.Ledger.Outdone:
 		return cluster.Seed{}, wait("every disk is lost, and which backup is good is not known yet"), false
 	case v.Value().Backup != "" && b.Value().Key != v.Value().Backup:
 		return cluster.Seed{}, wait("the backup that the operator has named is not the one that was verified", v.Value().Backup), false

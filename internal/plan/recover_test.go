@@ -179,6 +179,8 @@ func nobodyLeftRows() map[string]row {
 		"the source says that one is gone":      {wiped(peers("a", "b"), says("b", sees("a", "b")), silent("c")), no},
 		"an operator says that one is lost":     {wiped(says("c", func(r *cluster.Report) { r.Disowns = nil }), lost("c")), no},
 		"somebody is coming in":                 {wiped(checkpoint(voter("a"), voter("b"), cluster.Member{PeerURLs: []string{at("c")}, Learner: true})), no},
+		"its manifest alone was read":           {wiped(ledger(func(l *Ledger) { l.Unread = true })), "wait: every disk is lost, and which backup is good is not known yet"},
+		"it was read when there was a disk":     {wiped(ledger(func(l *Ledger) { l.Outdone = true })), "wait: every disk is lost, and which backup is good is not known yet"},
 		"the backups are unread":                {wiped(unknownBackup), "wait: every disk is lost, and which backup is good is not known yet"},
 		"fewer than wanted":                     {wiped(size(5)), "wait: not enough empty peers answer to found (3 of 5)"},
 		"a stray that is in no list holds data": {wiped(holds("e", 1, 5, 9)), "wait: a machine that is no known member holds data of this epoch (e)"},

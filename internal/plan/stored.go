@@ -107,7 +107,7 @@ func longerHistory(o Observation) (seed cluster.Seed, reason string, d Decision,
 		Term: term, Index: index, Bump: revisionBump}
 	v := o.Ledger.Verdict
 	switch {
-	case o.Ledger.Backup.Unknown() && o.Settings.HasStore && !v.Value().Empty:
+	case (o.Ledger.Backup.Unknown() || o.Ledger.Unread) && o.Settings.HasStore && !v.Value().Empty:
 		return cluster.Seed{}, "", wait("a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"), false
 	case !v.Known() && missed(o, b, o.Disk):
 		return cluster.Seed{}, "", refuse("the store once held more than it does now, and than this survivor's log: use `quorate recover`", positions(o)), false
