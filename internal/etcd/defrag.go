@@ -80,7 +80,9 @@ func compactFile(path, tmp string) error {
 		if err != nil {
 			return err
 		}
+		done := flushing(tmp)
 		defer func() {
+			done()
 			if err == nil {
 				err = to.Sync()
 			}
@@ -88,6 +90,36 @@ func compactFile(path, tmp string) error {
 		}()
 		return bolt.Compact(to, tx.DB(), defragTx)
 	})
+}
+
+// flushEvery is how long what was written may wait in memory: gigabytes that one
+// sync has to write hold up everybody's sync meanwhile, those of an etcd on the
+// same disk too.
+const flushEvery = 10 * time.Millisecond
+
+// flushing keeps the disk writing what a file gets, until the returned function is
+// called.
+func flushing(path string) (done func()) {
+	f, err := os.Open(path)
+	if err != nil { // then the sync at the end writes it all
+		return func() {}
+	}
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer f.Close()
+		tick := time.NewTicker(flushEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				flush(f)
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }
 }
 
 // roomFor says why the disk cannot hold another n bytes.

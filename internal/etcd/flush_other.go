@@ -1,0 +1,7 @@
+//go:build !linux
+
+package etcd
+
+import "os"
+
+func flush(*os.File) {}
