@@ -104,22 +104,8 @@ func flushing(path string) (done func()) {
 	if err != nil { // then the sync at the end writes it all
 		return func() {}
 	}
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer f.Close()
-		tick := time.NewTicker(flushEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-				flush(f)
-			}
-		}
-	}()
-	return func() { close(quit); <-ended }
+	stop := each(flushEvery, func() { flush(f) })
+	return func() { stop(); f.Close() }
 }
 
 // roomFor says why the disk cannot hold another n bytes.
@@ -143,19 +129,27 @@ func removeIfThere(path string) error {
 
 // watchSize tells how far the copy is, until the returned function is called.
 func watchSize(path string, most int64, progress func(done, most int64)) (stop func()) {
+	return each(time.Second, func() {
+		if info, err := os.Stat(path); err == nil {
+			progress(info.Size(), most)
+		}
+	})
+}
+
+// each does something again and again, from another goroutine, until the returned
+// function is called, which waits for what is under way.
+func each(pace time.Duration, do func()) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(time.Second)
+		tick := time.NewTicker(pace)
 		defer tick.Stop()
 		for {
 			select {
 			case <-quit:
 				return
 			case <-tick.C:
-				if info, err := os.Stat(path); err == nil {
-					progress(info.Size(), most)
-				}
+				do()
 			}
 		}
 	}()
