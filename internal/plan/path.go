@@ -37,10 +37,10 @@ func UpgradePath(members []VersionFacts, to cluster.Version) (hops []cluster.Ver
 	switch {
 	case to.Major != newest.Major:
 		hops, problems = []cluster.Version{to}, append(problems, fmt.Sprintf("from etcd %s to %s no way is known: another major version", newest, to))
-	case minor(to).Less(minor(newest)):
-		hops, problems = downgradeHops(oldest, newest, to, problems)
 	case nextMinor(oldest).Less(minor(newest)):
-		problems = append(problems, fmt.Sprintf("the members run %s to %s: two minors apart", oldest, newest))
+		problems = append(problems, fmt.Sprintf("the members run %s to %s: two minors or more apart", oldest, newest))
+	case minor(to).Less(minor(newest)):
+		hops, problems = downgradeHops(newest, to, problems)
 	case oldest == to && newest == to:
 		return nil, problems
 	default:
@@ -125,7 +125,7 @@ func span(members []VersionFacts) (oldest, newest cluster.Version, ok bool) {
 	return oldest, newest, len(members) > 0
 }
 
-func downgradeHops(oldest, newest, to cluster.Version, problems []string) ([]cluster.Version, []string) {
+func downgradeHops(newest, to cluster.Version, problems []string) ([]cluster.Version, []string) {
 	switch {
 	case minor(to).Less(oldestBack):
 		problems = append(problems, fmt.Sprintf("etcd %s cannot be taken back to %s: %d.%d is the oldest that can be gone back to", newest, to, oldestBack.Major, oldestBack.Minor))
