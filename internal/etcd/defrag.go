@@ -49,7 +49,12 @@ func DefragmentData(etcdDir string, progress func(done, most int64)) (Defragment
 }
 
 func defragment(path, tmp string, progress func(done, most int64)) (d Defragmented, err error) {
-	info, err := os.Stat(path)
+	old, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return d, err
+	}
+	defer old.Close()
+	info, err := old.Stat()
 	if err != nil {
 		return d, err
 	}
@@ -70,7 +75,11 @@ func defragment(path, tmp string, progress func(done, most int64)) (d Defragment
 		return d, err
 	}
 	d.After = info.Size()
-	return d, durable.Rename(tmp, path)
+	if err := durable.Rename(tmp, path); err != nil {
+		return d, err
+	}
+	letGo(old)
+	return d, nil
 }
 
 // compactFile copies all that the database holds. A damaged one is an error.

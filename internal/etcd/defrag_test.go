@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 // holes is a database of which most has been deleted; it returns what is left.
@@ -139,5 +140,42 @@ func TestDefragmentDataRefuses(t *testing.T) {
 	}
 	if left, err := os.Stat(filepath.Join(filepath.Dir(dbFile(dir)), defragTmp)); err == nil {
 		t.Errorf("a copy of %d bytes is left", left.Size())
+	}
+}
+
+// TestLetGo: a file without a name gives its room back; one that has a name yet, or
+// that somebody reads, keeps every byte.
+func TestLetGo(t *testing.T) {
+	const size = letGoPart + letGoPart/2
+	for name, c := range map[string]struct {
+		before func(path string) error
+		left   int64
+	}{
+		"nobody has it": {func(path string) error { return os.Remove(path) }, 0},
+		"another name": {func(path string) error {
+			return errors.Join(os.Link(path, path+"2"), os.Remove(path))
+		}, size},
+		"its name": {func(string) error { return nil }, size},
+		"a reader": {func(path string) error {
+			reader, err := os.Open(path)
+			if err == nil {
+				t.Cleanup(func() { reader.Close() })
+				err = unix.Flock(int(reader.Fd()), unix.LOCK_SH)
+			}
+			return errors.Join(err, os.Remove(path))
+		}, size},
+	} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "db"))
+		if err == nil {
+			defer f.Close()
+			err = errors.Join(f.Truncate(size), c.before(f.Name()))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		letGo(f)
+		if info, err := f.Stat(); err != nil || info.Size() != c.left {
+			t.Errorf("%s: %d bytes are left, want %d: %v", name, info.Size(), c.left, err)
+		}
 	}
 }
