@@ -19,6 +19,8 @@ const (
 	calmPace   = 240 * time.Second
 	lockEvery  = 300 * time.Second
 	rollEvery  = 600 * time.Second
+	listSoon   = time.Minute // after the keeper has begun, or has written its list
+	listEvery  = 20 * time.Minute
 	hurryPace  = 300 * time.Millisecond
 	patientFor = time.Minute // of hurry, then
 	slowPace   = 2 * time.Second
@@ -38,6 +40,7 @@ type storeBook struct {
 	probed    bool
 	lockAt    time.Time
 	rollAt    time.Time
+	listDue   time.Time // when the keeper reads its list again; zero: it is none
 	sought    time.Time // when a good backup was last searched for
 	soughtFor search
 	failed    string
@@ -160,8 +163,11 @@ func (b *storeBook) pass(ctx context.Context) {
 	var errs []error
 	if e > 0 {
 		errs = append(errs, b.readMarks(ctx, e, s))
-		if !healthy || s.report.Keeper && b.facts().Checkpoint.Unknown() {
+		switch {
+		case !healthy || s.report.Keeper && b.facts().Checkpoint.Unknown():
 			errs = append(errs, b.readCheckpoint(ctx, e), b.readVerdict(ctx, e))
+		case b.listIsDue(s.report.Keeper):
+			errs = append(errs, b.readCheckpoint(ctx, e))
 		}
 		errs = append(errs, b.readBackup(ctx, e, s))
 	}
@@ -276,6 +282,23 @@ func (b *storeBook) readCheckpoint(ctx context.Context, e cluster.Epoch) error {
 	c, err := read(b.ledger.Checkpoint(ctx, e))
 	b.updateOf(e, func(l *plan.Ledger) { l.Checkpoint = c })
 	return err
+}
+
+// listIsDue says that the keeper reads the list that it has written once more: a
+// write of the keeper before it may have come late, and stand in its place.
+func (b *storeBook) listIsDue(keeper bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch now := time.Now(); {
+	case !keeper:
+		b.listDue = time.Time{}
+	case b.listDue.IsZero():
+		b.listDue = now.Add(listSoon)
+	case now.After(b.listDue):
+		b.listDue = now.Add(listEvery)
+		return true
+	}
+	return false
 }
 
 func (b *storeBook) readVerdict(ctx context.Context, e cluster.Epoch) error {

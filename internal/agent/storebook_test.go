@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
@@ -178,4 +179,61 @@ func TestNoteBackup(t *testing.T) {
 			t.Errorf("%+v after %+v: %+v", test.taken, test.known, f)
 		}
 	}
+}
+
+// TestLateList: a list that an earlier keeper's late write has brought back is
+// found by the keeper, without any change of the members.
+func TestLateList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		st, err := store.Open(ctx, "mem://late-list-"+nonce(), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		l := ledger.Open(st, "test")
+		if _, err := l.WriteCharter(ctx, cluster.Charter{Cluster: "test", Epoch: 1, Nonce: nonce(), By: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.MarkReady(ctx, cluster.ReadyMark{Epoch: 1, By: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler), Store: st})
+		b := newStoreBook(st, a)
+		a.book = b
+		a.published.Store(&snapshot{
+			observation: plan.Observation{Disk: cluster.Disk{State: cluster.DiskData}, Etcd: cluster.Known(cluster.EtcdState{Healthy: true, Leader: 1, MemberID: 1})},
+			report:      cluster.Report{Keeper: true},
+		})
+		done := make(chan struct{})
+		go func() { b.watch(ctx); close(done) }()
+		time.Sleep(30 * time.Minute) // long settled
+		list := func(term uint64, names ...string) cluster.Checkpoint {
+			c := cluster.Checkpoint{Epoch: 1, Term: term}
+			for i, n := range names {
+				c.Members = append(c.Members, cluster.Member{ID: cluster.MemberID(i + 1), Name: n})
+			}
+			return c
+		}
+		const object = "ledger/0000000001/checkpoint.json"
+		if err := l.WriteCheckpoint(ctx, list(1, "a", "b")); err != nil {
+			t.Fatal(err)
+		}
+		old, err := st.Read(ctx, object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.writeCheckpoint(ctx, list(2, "a", "c")); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Put(ctx, object, old); err != nil { // it had looked before, and was held up
+			t.Fatal(err)
+		}
+		time.Sleep(2*calmPace + listSoon)
+		if got := b.facts().Checkpoint.Value().Members; len(got) != 2 || got[1].Name != "b" {
+			t.Errorf("to the keeper the list is still %v, and the store holds another", got)
+		}
+		stop()
+		<-done
+	})
 }

@@ -73,7 +73,7 @@ func (b *storeBook) writeCheckpoint(ctx context.Context, c cluster.Checkpoint) e
 	if err != nil {
 		f = cluster.Unknown[cluster.Checkpoint]() // it may have been written
 	}
-	b.updateOf(c.Epoch, func(l *plan.Ledger) { l.Checkpoint = f })
+	b.updateOf(c.Epoch, func(l *plan.Ledger) { l.Checkpoint, b.listDue = f, time.Now().Add(listSoon) })
 	return err
 }
 
