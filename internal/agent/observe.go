@@ -47,11 +47,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	}
 	a.observeEtcd(ctx, &o)
 	a.observeAgreed(ctx, &o)
-	if o.Disk.State != cluster.DiskData || o.Disk.MemberID != a.localOf { // a list is of one epoch's members
-		a.local = nil
-	}
-	a.localOf = o.Disk.MemberID
-	o.Local = a.local
+	o.Local = a.ownList(o.Disk)
 	a.observeVersions(&o)
 	o.Publishing = a.publishing()
 
@@ -169,6 +165,16 @@ func (a *Agent) keepLocal(ctx context.Context, s cluster.EtcdState, members []cl
 	if members != nil {
 		a.local = members
 	}
+}
+
+// ownList is the list that keepLocal has noted, of the member whose data the disk
+// holds now: the one before may have been in another epoch.
+func (a *Agent) ownList(d cluster.Disk) []cluster.Member {
+	if d.State != cluster.DiskData || d.MemberID != a.localOf {
+		a.local = nil
+	}
+	a.localOf = d.MemberID
+	return a.local
 }
 
 func (a *Agent) closeOwn() {

@@ -181,6 +181,46 @@ func TestNoteBackup(t *testing.T) {
 	}
 }
 
+// TestLaterCharter: an older charter, or the one in force once more, changes nothing
+// of what is known.
+func TestLaterCharter(t *testing.T) {
+	list := cluster.Known(cluster.Checkpoint{Epoch: 2, Members: []cluster.Member{{ID: 1, Name: "b"}}})
+	for epoch, stays := range map[cluster.Epoch]bool{1: true, 2: true, 3: false} {
+		a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler)})
+		b := newStoreBook(nil, a)
+		b.cached = plan.Ledger{Charter: cluster.Known(cluster.Charter{Epoch: 2}), Checkpoint: list}
+		b.setCharter(cluster.Charter{Epoch: epoch})
+		f := b.facts()
+		if got := f.Charter.Value().Epoch; got != max(epoch, 2) || f.Checkpoint.Known() != stays {
+			t.Errorf("charter %d after 2: %d is in force, and the list is %+v", epoch, got, f.Checkpoint)
+		}
+	}
+}
+
+// TestOwnList: what our etcd told of the members does not outlive the data that it
+// ran on.
+func TestOwnList(t *testing.T) {
+	told := []cluster.Member{{ID: 1, Name: "b"}}
+	for name, row := range map[string]struct {
+		disk  cluster.Disk
+		stays bool
+	}{
+		"the same member":          {cluster.Disk{State: cluster.DiskData, MemberID: 1}, true},
+		"another member":           {cluster.Disk{State: cluster.DiskData, MemberID: 2}, false},
+		"the data is gone":         {cluster.Disk{State: cluster.DiskEmpty}, false},
+		"a disk that says nothing": {cluster.Disk{MemberID: 1}, false},
+	} {
+		a := &Agent{localOf: 1, local: told}
+		if got := a.ownList(row.disk); (len(got) > 0) != row.stays {
+			t.Errorf("%s: %v", name, got)
+		}
+		a.local = told
+		if got := a.ownList(row.disk); (len(got) > 0) != (row.disk.State == cluster.DiskData) {
+			t.Errorf("%s, and its etcd has told again: %v", name, got)
+		}
+	}
+}
+
 // TestLateList: a list that an earlier keeper's late write has brought back is
 // found by the keeper, without any change of the members.
 func TestLateList(t *testing.T) {
