@@ -94,6 +94,7 @@ type Agent struct {
 	viewErr  error
 	heard    map[string]*contact // other agents, by agent URL
 	guests   map[string]heardReport
+	speeds   map[string]*lateness // of their reports, by peer URL
 	probes   map[cluster.MemberID]*probe
 	invited  map[cluster.MemberID]string
 	backups  backupState
@@ -184,7 +185,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
 		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir), v2: v2Look{reader: etcd.NewV2Reader(opt.Etcd.DataDir)},
 		wake: make(chan struct{}, 1), renamed: make(chan struct{}, 1),
-		heard: map[string]*contact{}, guests: map[string]heardReport{},
+		heard: map[string]*contact{}, guests: map[string]heardReport{}, speeds: map[string]*lateness{},
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
 		metrics: newMetrics(parts.Store), machines: newMachineState(readAnnounced(filepath.Join(opt.DataDir, announcedFile))),
 	}

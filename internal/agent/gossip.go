@@ -132,8 +132,12 @@ func (a *Agent) exchange(ctx context.Context, agentURL, peerURL string, c *conta
 		a.metrics.silent(agentURL)
 		return
 	}
-	news := c.at.IsZero() || time.Since(c.at) > reportFresh || matters(c.report, r)
-	c.report, c.at = r, time.Now()
+	now := time.Now()
+	if a.isLate(r, now) {
+		return
+	}
+	news := c.at.IsZero() || now.Sub(c.at) > reportFresh || matters(c.report, r)
+	c.report, c.at = r, now
 	a.learn(r, news)
 }
 
@@ -152,8 +156,12 @@ func (a *Agent) Exchange(r cluster.Report) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := time.Now()
+	if a.isLate(r, now) {
+		return
+	}
 	old, known := a.guests[r.PeerURL]
-	a.guests[r.PeerURL] = heardReport{r, time.Now()}
+	a.guests[r.PeerURL] = heardReport{r, now}
 	a.learn(r, !known || matters(old.report, r))
 }
 
@@ -209,7 +217,7 @@ func (a *Agent) freshReports(now time.Time) (reports []cluster.Report, strangers
 			delete(a.guests, u)
 			continue
 		}
-		if h, ok := newest[u]; !ok || g.at.After(h.at) {
+		if h, ok := newest[u]; !ok || g.report.At.After(h.report.At) {
 			newest[u] = g
 		}
 	}

@@ -30,7 +30,7 @@ const (
 //	view             the source's last answer; a failed or late one is unknown
 //	reports          other agents' answers of the last 3 s; silence is no report
 //	etcd, members    asked here; no answer, or no leader, is unknown
-//	probes           the keeper's own look at each member, at most a second old
+//	probes           the keeper's own look at each member, at most 3 s old
 func (a *Agent) observe(ctx context.Context) plan.Observation {
 	a.reap()
 	now := time.Now() // after reap: an etcd without a back-off may start in this very round
@@ -56,7 +56,7 @@ func (a *Agent) observe(ctx context.Context) plan.Observation {
 	o.Settings = a.settings
 	o.View = a.view
 	o.Reports, o.Strangers = a.freshReports(now)
-	o.Probes = a.probeResults()
+	o.Probes = a.probeResults(now)
 	o.Invitations = maps.Clone(a.invited)
 	o.Ledger = a.book.facts()
 	o.Process.SeedFails = a.seedFails.of(o.Ledger.Charter.Value().Epoch) // of this very charter: what Claim says of it stays said

@@ -17,7 +17,8 @@ type probe struct {
 	client   *etcd.Client
 	endpoint string
 	asking   bool
-	received int64 // bytes of the leader's database, by its agent's word
+	answered time.Time // when the member last did, or failed to
+	received int64     // bytes of the leader's database, by its agent's word
 }
 
 // probe asks every other member's etcd, while this node is the keeper.
@@ -108,7 +109,7 @@ func (a *Agent) look(ctx context.Context, p *probe, id cluster.MemberID, leader 
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p.asking = false
+	p.asking, p.answered = false, now
 	if err == nil && s.Applied > p.State.Applied {
 		p.ProgressAt = now
 	}
@@ -140,11 +141,17 @@ func (a *Agent) listen(o *plan.Observation) {
 	}
 }
 
-// probeResults copies what is known. Called with mu held.
-func (a *Agent) probeResults() map[cluster.MemberID]plan.Probe {
+// probeResults copies what is known. That a member was healthy says nothing once it
+// is as old as a report may be: a round that was held up has asked nobody. Called
+// with mu held.
+func (a *Agent) probeResults(now time.Time) map[cluster.MemberID]plan.Probe {
 	out := map[cluster.MemberID]plan.Probe{}
 	for id, p := range a.probes {
-		out[id] = p.Probe
+		result := p.Probe
+		if result.Healthy && now.Sub(p.answered) > reportFresh {
+			result.Healthy, result.UnhealthySince = false, now
+		}
+		out[id] = result
 	}
 	return out
 }
