@@ -88,21 +88,22 @@ type Agent struct {
 	abandoned atomic.Bool    // end without touching etcd
 	readOnly  bool           // look, and tell nobody
 
-	mu       sync.Mutex // guards what follows
-	settings plan.Settings
-	view     cluster.Fact[cluster.View]
-	viewErr  error
-	heard    map[string]*contact // other agents, by agent URL
-	guests   map[string]heardReport
-	speeds   map[string]*lateness // of their reports, by peer URL
-	probes   map[cluster.MemberID]*probe
-	invited  map[cluster.MemberID]string
-	backups  backupState
-	copying  lagging  // has a lock of its own
-	proofs   proofs   // likewise
-	memory   memory   // likewise
-	unpacked unpacked // has a lock of its own
-	pulse    pulse    // likewise
+	mu        sync.Mutex // guards what follows
+	settings  plan.Settings
+	retention plan.Retention
+	view      cluster.Fact[cluster.View]
+	viewErr   error
+	heard     map[string]*contact // other agents, by agent URL
+	guests    map[string]heardReport
+	speeds    map[string]*lateness // of their reports, by peer URL
+	probes    map[cluster.MemberID]*probe
+	invited   map[cluster.MemberID]string
+	backups   backupState
+	copying   lagging  // has a lock of its own
+	proofs    proofs   // likewise
+	memory    memory   // likewise
+	unpacked  unpacked // has a lock of its own
+	pulse     pulse    // likewise
 
 	logPruned logPruned // has a lock of its own
 	names     names
@@ -182,7 +183,7 @@ func New(opt Options, parts Parts) (*Agent, error) {
 // newAgent makes an agent without touching anything.
 func newAgent(opt Options, parts Parts) *Agent {
 	a := &Agent{
-		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings,
+		opt: opt, parts: parts, log: parts.Log, since: time.Now(), settings: opt.Settings, retention: opt.Retention,
 		disks: etcd.NewDiskReader(opt.DataDir, opt.Etcd.DataDir), v2: v2Look{reader: etcd.NewV2Reader(opt.Etcd.DataDir)},
 		wake: make(chan struct{}, 1), renamed: make(chan struct{}, 1),
 		heard: map[string]*contact{}, guests: map[string]heardReport{}, speeds: map[string]*lateness{},

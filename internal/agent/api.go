@@ -185,7 +185,7 @@ func (a *Agent) Leave(_ context.Context, q control.LeaveRequest) error {
 // Reconfigure takes over settings that may change while the agent runs.
 func (a *Agent) Reconfigure(s plan.Settings, r plan.Retention) {
 	a.mu.Lock()
-	a.settings, a.opt.Retention = s, r
+	a.settings, a.retention = s, r
 	a.mu.Unlock()
 	a.poke()
 }

@@ -126,7 +126,8 @@ func (a *Agent) copyOnce(ctx context.Context) error {
 		return err
 	}
 	sealed := backup.Sealed(a.parts.Copy, a.parts.Seal)
-	all, _, err := backup.List(ctx, sealed, a.catalog()...)
+	have, _ := a.catalog()
+	all, _, err := backup.List(ctx, sealed, have...)
 	if err != nil {
 		return err
 	}
@@ -143,16 +144,17 @@ func (a *Agent) copyOnce(ctx context.Context) error {
 // extinct are those that retention lets go and that the first store has let go
 // too, so that they are not copied again.
 func (a *Agent) extinct(all []cluster.Backup) []cluster.Backup {
-	have := a.catalog()
-	return slices.DeleteFunc(plan.Retain(all, a.opt.Retention, time.Now()), func(b cluster.Backup) bool {
+	have, retention := a.catalog()
+	return slices.DeleteFunc(plan.Retain(all, retention, time.Now()), func(b cluster.Backup) bool {
 		return slices.ContainsFunc(have, func(h cluster.Backup) bool { return h.Key == b.Key })
 	})
 }
 
-func (a *Agent) catalog() []cluster.Backup {
+// catalog is what the first store holds, and which of it is to stay.
+func (a *Agent) catalog() ([]cluster.Backup, plan.Retention) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.backups.catalog)
+	return slices.Clone(a.backups.catalog), a.retention
 }
 
 // loggedMark changes whenever a segment of the log is new in the store.

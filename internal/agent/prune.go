@@ -42,9 +42,7 @@ func (a *Agent) prune(ctx context.Context) {
 	if lock := s.observation.Ledger.Lock; !s.report.Keeper || s.report.Care.Torn != "" || lock.Unknown() || lock.Value().Held(time.Now()) {
 		return
 	}
-	a.mu.Lock()
-	catalog, retention := slices.Clone(a.backups.catalog), a.opt.Retention
-	a.mu.Unlock()
+	catalog, retention := a.catalog()
 	remove := plan.Retain(catalog, retention, time.Now(), a.proven(s)...)
 	if len(remove) > 0 {
 		if err := backup.Prune(ctx, a.vault(), remove); err != nil {
@@ -80,7 +78,8 @@ func (a *Agent) pruneLog(ctx context.Context, st *store.Store, last *logPruned, 
 	if err != nil {
 		return err
 	}
-	log := plan.RetainLog(kept, a.opt.Retention, a.proven(s)...)
+	_, retention := a.catalog()
+	log := plan.RetainLog(kept, retention, a.proven(s)...)
 	chains, err := chain.List(ctx, st, 0)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func TestPruneLog(t *testing.T) {
 	for epoch := range cluster.Epoch(3) {
 		segments(t, st, epoch+1, 9)
 	}
-	a := &Agent{opt: Options{Deltas: true, Retention: plan.Retention{Last: 1}, Settings: plan.Settings{Cluster: "rig"}}, log: slog.New(slog.DiscardHandler)}
+	a := &Agent{retention: plan.Retention{Last: 1}, opt: Options{Deltas: true, Settings: plan.Settings{Cluster: "rig"}}, log: slog.New(slog.DiscardHandler)}
 	a.opt.DataDir = t.TempDir()
 	end := &cluster.LogReport{End: cluster.LogEnd{Epoch: 3, Chain: 1, Number: 9}}
 	proven := cluster.Report{Name: "b", Proven: "p", Log: end}
