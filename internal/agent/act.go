@@ -254,6 +254,8 @@ func (a *Agent) seedFromSurvivor(ctx context.Context, o plan.Observation, c clus
 	if err != nil {
 		return err
 	}
+	ctx, cancel := a.whileWanted(ctx, c.Epoch)
+	defer cancel()
 	return a.stage(c, func(t backup.Target) (cluster.Version, error) {
 		return wrote.Version, backup.SeedFromSurvivor(ctx, backup.Survivor{
 			Etcd: wrote.Command(), DataDir: a.opt.Etcd.DataDir,

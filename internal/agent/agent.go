@@ -80,9 +80,10 @@ type Agent struct {
 	disks *etcd.DiskReader
 	book  book
 
-	lockFile  *os.File      // held open while the agent lives: its lock
-	wake      chan struct{} // the loop looks again at once
-	renamed   chan struct{} // the DNS records have changed
+	stopping  <-chan struct{} // closed once this agent is to end
+	lockFile  *os.File        // held open while the agent lives: its lock
+	wake      chan struct{}   // the loop looks again at once
+	renamed   chan struct{}   // the DNS records have changed
 	published atomic.Pointer[snapshot]
 	work      sync.WaitGroup // exchanges, probes and backups under way
 	abandoned atomic.Bool    // end without touching etcd
@@ -213,6 +214,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 // ended.
 func (a *Agent) Run(ctx context.Context, ln net.Listener) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	a.stopping = ctx.Done()
 	srv := &http.Server{Handler: control.Handler(a), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	a.round(work, false) // something to publish before anyone asks

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -58,6 +59,8 @@ var blame = []error{backup.ErrDamaged, chain.ErrDamaged, chain.ErrGap, replay.Er
 // the snapshot is unpacked already, because it was verified here, it is not read
 // again.
 func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
+	ctx, cancel := a.whileWanted(ctx, c.Epoch)
+	defer cancel()
 	file := a.unpacked.take()
 	defer func() { a.discard(file) }()
 	err := a.stage(c, func(t backup.Target) (v cluster.Version, err error) {
@@ -85,12 +88,36 @@ func (a *Agent) restoreSeed(ctx context.Context, c cluster.Charter) error {
 		return v, err
 	})
 	switch {
+	case ctx.Err() != nil: // what was broken off says nothing about the seed
+		return context.Cause(ctx)
 	case slices.ContainsFunc(blame, func(fault error) bool { return errors.Is(err, fault) }):
 		a.noteSeed(seedFailures{c.Epoch, a.seedFails.of(c.Epoch) + 1})
 	case err == nil:
 		a.noteSeed(seedFailures{c.Epoch, 0})
 	}
 	return err
+}
+
+// whileWanted ends once this agent is to end, or a newer charter is in force: what
+// takes minutes is not waited for then.
+func (a *Agent) whileWanted(ctx context.Context, e cluster.Epoch) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		look := time.NewTicker(time.Second)
+		defer look.Stop()
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-a.stopping:
+				cancel(errors.New("this agent ends"))
+			case <-look.C:
+				if now := a.book.facts().Charter.Value().Epoch; now > e {
+					cancel(fmt.Errorf("%w: epoch %d is in force by now", errStale, now))
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // restoring logs how far a restore is, every few seconds.
