@@ -44,7 +44,7 @@ func TestUpgradePath(t *testing.T) {
 		"two minors, nothing between":        {three("3.5.33", "3.5.33 3.7.3"), "3.7.3", "3.7.3", "an etcd 3.6 is needed in between"},
 		"goes on where it was":               {but(three("3.6.14", all), func(m *VersionFacts) { m.Runs = version("3.7.3") }), "3.7.3", "3.7.3", ""},
 		"goes on, from too old a patch":      {but(three("3.6.5", all), func(m *VersionFacts) { m.Runs = version("3.7.3") }), "3.7.3", "3.7.3", "etcd 3.6.5 may not go on to 3.7"},
-		"members two minors or more apart":           {but(three("3.5.33", all), func(m *VersionFacts) { m.Runs = version("3.7.3") }), "3.7.3", "", "two minors or more apart"},
+		"members two minors or more apart":   {but(three("3.5.33", all), func(m *VersionFacts) { m.Runs = version("3.7.3") }), "3.7.3", "", "two minors or more apart"},
 
 		"down, members far apart":    {but(three("3.5.33", all), func(m *VersionFacts) { m.Runs = version("3.7.3") }), "3.6.14", "", "two minors or more apart"},
 		"down":                       {three("3.7.3", all), "3.6.14", "3.6.14", ""},
