@@ -61,10 +61,12 @@ func TestDNSInput(t *testing.T) {
 		"all at once":      {[]string{"dns", "wait", "--dns", "route53://example.org?ttl=0&style=x"}, []string{`dns: route53: style "x"`, `dns: route53: ttl "0"`}},
 		"a secret": {[]string{"dns", "plan", "--dns", "rfc2136://example.org?server=ns&key=hunter2"},
 			[]string{"credentials do not belong in the URL: give the TSIG key by key-file=/path"}},
-		"no key":         {[]string{"dns", "sync", "--delete", "--dns", "rfc2136://example.org?server=ns"}, []string{"dns: no TSIG key: give key-file=/path"}},
-		"no token":       {[]string{"dns", "sync", "--delete", "--dns", "cloudflare://example.org"}, []string{"dns: no API token: give token-file=/path"}},
-		"the agent's":    {[]string{"run", "--dns", "route53://user:hunter2@example.org", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns: route53: credentials do not belong in the URL"}},
-		"adopt for none": {[]string{"run", "--dns-adopt", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns-adopt: given, and dns is not"}},
+		"no key":                {[]string{"dns", "sync", "--delete", "--dns", "rfc2136://example.org?server=ns"}, []string{"dns: no TSIG key: give key-file=/path"}},
+		"no token":              {[]string{"dns", "sync", "--delete", "--dns", "cloudflare://example.org"}, []string{"dns: no API token: give token-file=/path"}},
+		"the key as the file":   {[]string{"dns", "sync", "--delete", "--dns", "rfc2136://example.org?server=127.0.0.1:1&key-file=hmac-sha256:k:hunter2"}, []string{"dns: key-file: no such file"}},
+		"the token as the file": {[]string{"dns", "sync", "--delete", "--dns", "cloudflare://example.org?token-file=hunter2"}, []string{"dns: token-file: no such file"}},
+		"the agent's":           {[]string{"run", "--dns", "route53://user:hunter2@example.org", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns: route53: credentials do not belong in the URL"}},
+		"adopt for none":        {[]string{"run", "--dns-adopt", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns-adopt: given, and dns is not"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("CLOUDFLARE_API_TOKEN", "")

@@ -143,7 +143,7 @@ func (z *Zone) find(ctx context.Context) (*dns.Service, string, error) {
 	if z.service == nil {
 		s, err := dns.NewService(context.WithoutCancel(ctx), append([]option.ClientOption{option.WithScopes(dns.NdevClouddnsReadwriteScope)}, z.cfg.Options...)...)
 		if err != nil {
-			return nil, "", fmt.Errorf("finding Google credentials: %w", err)
+			return nil, "", fmt.Errorf("finding Google credentials: %w", publish.WithoutPath("GOOGLE_APPLICATION_CREDENTIALS", err))
 		}
 		z.service = s
 	}

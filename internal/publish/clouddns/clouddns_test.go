@@ -176,3 +176,16 @@ func TestNoProject(t *testing.T) {
 	}
 	var _ publish.Transactional = (*clouddns.Zone)(nil)
 }
+
+// TestSecretAsPath: a secret where a file's path should be is not told.
+func TestSecretAsPath(t *testing.T) {
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", `{"private_key":"hunter2"}`)
+	z, err := clouddns.Open(clouddns.Config{Zone: "example.org", Project: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = z.List(t.Context(), "example.org")
+	if err == nil || !strings.Contains(err.Error(), "GOOGLE_APPLICATION_CREDENTIALS: no such file") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v, want the variable's name and no secret", err)
+	}
+}

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/quorate/quorate/internal/publish"
 )
 
 // TokenVariable holds the API token, as Cloudflare's own tools have it.
@@ -21,9 +22,9 @@ const TokenVariable = "CLOUDFLARE_API_TOKEN"
 func ReadToken(file, variable string) (string, error) {
 	token := variable
 	if file != "" {
-		raw, err := os.ReadFile(file)
+		raw, err := publish.ReadCredential("token-file", file)
 		if err != nil {
-			return "", fmt.Errorf("reading the API token: %w", err)
+			return "", err
 		}
 		token = string(raw)
 	}

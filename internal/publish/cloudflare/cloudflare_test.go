@@ -273,10 +273,11 @@ func TestReadToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range []struct{ file, variable, want, err string }{
-		{file, "x", "from-file", ""}, {"", "x", "x", ""}, {"", "", "", "CLOUDFLARE_API_TOKEN"}, {"", "a b", "", "no API token"}, {file + "x", "x", "", "reading the API token"},
+		{file, "x", "from-file", ""}, {"", "x", "x", ""}, {"", "", "", "CLOUDFLARE_API_TOKEN"}, {"", "a b", "", "no API token"}, {file + "x", "x", "", "token-file: no such file"},
+		{"hunter2", "", "", "token-file: no such file"},
 	} {
 		got, err := cloudflare.ReadToken(row.file, row.variable)
-		if got != row.want || (err != nil) != (row.err != "") || err != nil && !strings.Contains(err.Error(), row.err) {
+		if got != row.want || (err != nil) != (row.err != "") || err != nil && (!strings.Contains(err.Error(), row.err) || strings.Contains(err.Error(), "hunter2")) {
 			t.Errorf("%+v: %q, %v", row, got, err)
 		}
 	}

@@ -4,11 +4,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/quorate/quorate/internal/publish"
 )
 
 // KeyVariable holds a TSIG key as algorithm:name:secret.
@@ -22,16 +23,16 @@ func (k Key) GoString() string { return k.name }
 
 // ReadKey reads a key from a file as tsig-keygen writes it (BIND's key
 // statement) or that holds algorithm:name:secret; without a file, from the
-// variable's value. Its error never tells the secret.
+// variable's value. Its error never tells the secret, wherever it was put.
 func ReadKey(file, variable string) (Key, error) {
 	if file == "" && variable == "" {
 		return Key{}, fmt.Errorf("no TSIG key: give key-file=/path, or set %s to algorithm:name:secret", KeyVariable)
 	}
 	from, text := KeyVariable, variable
 	if file != "" {
-		raw, err := os.ReadFile(file)
+		raw, err := publish.ReadCredential("key-file", file)
 		if err != nil {
-			return Key{}, fmt.Errorf("reading the TSIG key: %w", err)
+			return Key{}, err
 		}
 		from, text = file, string(raw)
 	}

@@ -3,6 +3,7 @@ package route53
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -50,7 +51,7 @@ func (z *Zone) candidates(ctx context.Context) ([]types.HostedZone, error) {
 	for {
 		page, err := z.client.ListHostedZonesByName(ctx, in)
 		if err != nil {
-			return nil, fmt.Errorf("looking for hosted zone %s: %w", z.cfg.Zone, err)
+			return nil, fmt.Errorf("looking for hosted zone %s: %w", z.cfg.Zone, withoutPath(err))
 		}
 		for _, h := range page.HostedZones {
 			if name(h) != z.cfg.Zone {
@@ -63,6 +64,18 @@ func (z *Zone) candidates(ctx context.Context) ([]types.HostedZone, error) {
 		}
 		in.DNSName, in.HostedZoneId = page.NextDNSName, page.NextHostedZoneId
 	}
+}
+
+// withoutPath is an error about a role's token without the path of its file,
+// where a person may have put the token: the SDK tells it as text.
+func withoutPath(err error) error {
+	const key = "AWS_WEB_IDENTITY_TOKEN_FILE"
+	if file := os.Getenv(key); file != "" && strings.Contains(err.Error(), file) {
+		if _, unread := publish.ReadCredential(key, file); unread != nil {
+			return unread
+		}
+	}
+	return err
 }
 
 func name(h types.HostedZone) string { return publish.CleanName(unescape(aws.ToString(h.Name))) }

@@ -50,7 +50,7 @@ func Open(ctx context.Context, c Config) (*Zone, error) {
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+		return nil, fmt.Errorf("loading the AWS configuration: %w", publish.WithoutPath("one of its files", err))
 	}
 	if loaded.Region == "" {
 		loaded.Region = "us-east-1" // where Route 53's own endpoint is

@@ -139,3 +139,31 @@ func TestSpecialSets(t *testing.T) {
 		t.Errorf("listed as %v", special)
 	}
 }
+
+// TestSecretAsPath: a secret where a file's path should be is not told.
+func TestSecretAsPath(t *testing.T) {
+	for name, row := range map[string]struct {
+		set  map[string]string
+		want string
+	}{
+		"a role's token": {map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "hunter2", "AWS_ROLE_ARN": "arn:aws:iam::1:role/x"}, "AWS_WEB_IDENTITY_TOKEN_FILE: no such file"},
+		"a file to load": {map[string]string{"AWS_CA_BUNDLE": "hunter2"}, "one of its files: no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+			for _, key := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} {
+				t.Setenv(key, "")
+			}
+			for key, value := range row.set {
+				t.Setenv(key, value)
+			}
+			z, err := route53.Open(t.Context(), route53.Config{Zone: "example.org"})
+			if err == nil {
+				_, err = z.List(t.Context(), "example.org")
+			}
+			if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v, want %q and no secret", err, row.want)
+			}
+		})
+	}
+}
