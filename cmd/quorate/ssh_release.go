@@ -203,9 +203,10 @@ func environmentFile(names []string, look func(string) (string, bool)) ([]byte, 
 	var problems []error
 	for _, name := range names {
 		value, ok := look(name)
+		bare, _, _ := strings.Cut(name, "=") // what follows may be a secret
 		switch {
 		case !variable.MatchString(name):
-			problems = append(problems, fmt.Errorf("env: %q: want a variable's name; its value is taken from the environment here", name))
+			problems = append(problems, fmt.Errorf("env: %q: want a variable's name alone; its value is taken from the environment here", bare))
 		case !ok:
 			problems = append(problems, fmt.Errorf("env: %s is not set here", name))
 		case strings.ContainsAny(value, "\n\r\x00"):
