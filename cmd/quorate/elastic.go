@@ -116,6 +116,8 @@ func elasticURL(raw string) (host, port string, err error) {
 	switch {
 	case strings.Contains(raw, ","):
 		return "", "", errors.New("initial-advertise-peer-urls: more than one URL: want the one at which the members reach this node")
+	case strings.Contains(raw, "@"): // what is before it is not told
+		return "", "", errors.New("initial-advertise-peer-urls: want one URL as http://10.0.0.1:2380, without a user or password")
 	case err != nil || u.Hostname() == "" || u.Port() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return "", "", fmt.Errorf("initial-advertise-peer-urls: %q: want one URL as http://10.0.0.1:2380", raw)
 	}

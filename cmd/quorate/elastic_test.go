@@ -95,6 +95,8 @@ func TestElasticRefused(t *testing.T) {
 		"discovery: not given":    {"-name", "a"},
 		"cluster-size: \"many\"":  {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-cluster-size=many"},
 		"want one URL":            {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=10.0.0.1"},
+		"without a user or":       {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://u:hunter2@10.0.0.1"},
+		"or password":             {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://u:hunter2@10.0.0.1:2380"},
 		"more than one URL":       {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://10.0.0.1:2380,http://10.0.0.2:2380"},
 		"want --peer-cert-file":   {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=https://10.0.0.1:2380"},
 		"want a value":            {"-name"},
@@ -103,7 +105,7 @@ func TestElasticRefused(t *testing.T) {
 		"unknown flag --nonsense": {"-name", "a", "-discovery=http://127.0.0.1:1/x", "--nonsense"},
 	} {
 		out, errOut, code := r.quorate(append([]string{"elastic-etcd"}, args...)...)
-		if code != 2 || !strings.Contains(errOut, want) {
+		if code != 2 || !strings.Contains(errOut, want) || strings.Contains(errOut, "hunter2") {
 			t.Errorf("%v: %d %q %q, want %q", args, code, out, errOut, want)
 		}
 	}
