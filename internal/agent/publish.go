@@ -50,7 +50,7 @@ func (a *Agent) report(o plan.Observation, d plan.Decision, line string, ready b
 	}
 	r.Etcd.Running, r.Etcd.Foreign, r.Etcd.Restarts, r.Etcd.PID = o.Process.Running, o.Process.Foreign, a.launch.restarts, a.pid()
 	e := o.Etcd.Value()
-	if r.Keeper = e.Healthy && e.Leader == e.MemberID && o.Members.Known(); r.Keeper {
+	if r.Keeper = o.IsKeeper(); r.Keeper {
 		r.Invitations = o.Invitations
 	}
 	if o.Members.Known() {
@@ -112,6 +112,8 @@ func readiness(o plan.Observation) (bool, string) {
 	switch {
 	case !o.Process.Running:
 		return false, "etcd does not run"
+	case o.OfAnother():
+		return false, "its data belongs to another cluster"
 	case !o.Etcd.Known():
 		return false, "etcd does not answer"
 	case !e.Healthy:

@@ -110,7 +110,7 @@ const tearing = "the members' keys differ, and no majority agrees: nothing is ch
 
 // Torn says why nothing may be let go: empty while nothing is known to differ.
 func Torn(o Observation) string {
-	if o.isKeeper() {
+	if o.IsKeeper() {
 		return o.integrity(survey(o)).torn
 	}
 	k, _, _ := o.keeper()

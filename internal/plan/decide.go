@@ -10,7 +10,7 @@ import (
 func Decide(o Observation) Decision { return holdOwn(o, rollBack(o, decide(o))) }
 
 // decide is Decide but for our own machine's hook and an etcd that a roll broke. The order of the cases is the
-// safety argument: what is unread is not touched; data of an epoch that is over
+// safety argument: what is unread is not touched, nor what is another cluster's; data of an epoch that is over
 // is never served; what runs is left to run; data on disk comes before every
 // way to do without it; a living cluster is joined before anything is founded;
 // and founding comes last, behind a ledger that is proven empty.
@@ -18,6 +18,8 @@ func decide(o Observation) Decision {
 	switch {
 	case o.Disk.State == cluster.DiskUnread:
 		return wait("the data directory is unread", o.Disk.Detail)
+	case o.OfAnother():
+		return refuse("the data belongs to another cluster", "its stamp says ", o.Disk.Stamp.Cluster, ", --cluster says ", o.Settings.Cluster)
 	case fenced(o):
 		return succeed(o)
 	case o.Process.Running:
@@ -61,7 +63,7 @@ func Led(o Observation) bool { return o.quorumAnswers() }
 // fenced says that our data is of an epoch that is over.
 func fenced(o Observation) bool {
 	s := o.Disk.Stamp
-	return o.Disk.State == cluster.DiskData && s != nil && s.Cluster == o.Settings.Cluster && s.Epoch < o.epoch()
+	return o.Disk.State == cluster.DiskData && s != nil && s.Epoch < o.epoch()
 }
 
 // succeed ends our part in an older epoch: the data goes aside, unless the new
@@ -100,8 +102,6 @@ func resume(o Observation) Decision {
 	k, found, _ := o.keeper()
 	sameCluster := found && k.Etcd.ClusterID == o.Disk.ClusterID
 	switch {
-	case s != nil && s.Cluster != o.Settings.Cluster:
-		return refuse("the data belongs to another cluster", "its stamp says ", s.Cluster, ", --cluster says ", o.Settings.Cluster)
 	case c.Unknown() && o.Ledger.Asking && o.Now.Sub(o.Self.Since) < ledgerPatience:
 		return wait("the ledger is being asked whether the data is of an epoch that is over")
 	case s == nil && c.Unknown():
@@ -159,11 +159,11 @@ func attend(o Observation) Decision {
 	case found && !o.Process.Foreign && o.Disk.State == cluster.DiskData && k.Etcd.ClusterID == o.Disk.ClusterID &&
 		k.Etcd.Term >= o.Disk.Term && !listed(k.Members, o.Disk.MemberID):
 		return do("rejoin", "this member has been removed from the cluster", []any{"member ", o.Disk.MemberID}, StopEtcd{})
-	case o.isKeeper() && (torn || found && k.Etcd.ClusterID != e.ClusterID):
+	case o.IsKeeper() && (torn || found && k.Etcd.ClusterID != e.ClusterID):
 		return refuse("two clusters answer: end one of them")
-	case o.isKeeper() && !inForce(o):
+	case o.IsKeeper() && !inForce(o):
 		return refuse("the etcd that runs here is not of the charter in force", "charter ", o.epoch(), ", our data is of epoch ", o.Disk.Epoch())
-	case o.isKeeper():
+	case o.IsKeeper():
 		return keep(o)
 	case e.Healthy && e.Learner:
 		return do("serve", "learner: catching up", nil)
@@ -183,8 +183,6 @@ func attend(o Observation) Decision {
 func inForce(o Observation) bool {
 	s, c := o.Disk.Stamp, o.Ledger.Charter
 	switch {
-	case s != nil && s.Cluster != o.Settings.Cluster:
-		return false
 	case c.Unknown():
 		return true
 	case c.Absent():

@@ -125,7 +125,7 @@ func recoverable(o Observation) string {
 
 func keepable(o Observation) string {
 	switch {
-	case !o.isKeeper():
+	case !o.IsKeeper():
 		return "our etcd does not lead"
 	case fenced(o):
 		return "the data is of an epoch that is over"

@@ -49,7 +49,7 @@ func declareRows() map[string]row {
 		"the lock is unread":                     {house3(peers("a", "b"), down("c", time.Hour), ledger(func(l *Ledger) { l.Lock = cluster.Unknown[cluster.Lock]() })), "wait: the maintenance lock is unreadable: the membership stays as it is"},
 		"not of the charter in force":            {house3(refounded), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 1)"},
 		"foreign, and a charter of another":      {house3(elsewhere, foreign), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 0)"},
-		"the stamp is another cluster's":         {house3(disk(func(d *cluster.Disk) { d.Stamp.Cluster = "x" })), "refuse: the etcd that runs here is not of the charter in force (charter 1, our data is of epoch 1)"},
+		"the stamp is another cluster's":         {house3(disk(func(d *cluster.Disk) { d.Stamp.Cluster = "x" })), "refuse: the data belongs to another cluster (its stamp says x, --cluster says test)"},
 		"another cluster answers":                {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 })), "refuse: two clusters answer: end one of them"},
 		"another keeper of our cluster":          {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("a", "b", "c") })), "keep: all is well (3 of 3 voters healthy)"},
 		"two other clusters answer":              {house3(says("b", func(r *cluster.Report) { r.Keeper, r.Members, r.Etcd.ClusterID = true, voters("b"), 9 }), says("c", func(r *cluster.Report) { r.Keeper, r.Members = true, voters("b") })), "refuse: two clusters answer: end one of them"},

@@ -100,7 +100,7 @@ func holdOwn(o Observation, d Decision) Decision {
 	p, _ := o.peer()
 	hold := HoldMachine{p.Name}
 	if len(d.Steps) == 0 && o.Settings.HasCloud && p.Held && p.State == cluster.Terminating && dataInForce(o) &&
-		!o.isKeeper() && !o.quorumAnswers() && !o.asked(hold, holdEvery) {
+		!o.IsKeeper() && !o.quorumAnswers() && !o.asked(hold, holdEvery) {
 		return do("hold", d.Reason, []any{"our machine ends, and no keeper answers"}, hold)
 	}
 	return d

@@ -205,8 +205,14 @@ func (o Observation) keeper() (k cluster.Report, found, torn bool) {
 	return k, found, false
 }
 
-// isKeeper says that our own etcd leads, and has proved it by a linearizable read.
-func (o Observation) isKeeper() bool {
+// OfAnother says that our data is another cluster's, by its stamp.
+func (o Observation) OfAnother() bool {
+	s := o.Disk.Stamp
+	return o.Disk.State == cluster.DiskData && s != nil && s.Cluster != o.Settings.Cluster
+}
+
+// IsKeeper says that our own etcd leads, and has proved it by a linearizable read.
+func (o Observation) IsKeeper() bool {
 	e := o.Etcd.Value()
-	return e.Healthy && e.Leader != 0 && e.Leader == e.MemberID && o.Members.Known()
+	return e.Healthy && e.Leader != 0 && e.Leader == e.MemberID && o.Members.Known() && !o.OfAnother()
 }

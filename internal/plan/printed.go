@@ -115,6 +115,8 @@ func (o Print) decide() Decision {
 		return o.resume()
 	case o.View.Unknown():
 		return wait("the peers source does not answer")
+	case o.otherName() != "": // before a registry replaces that one by ours
+		return refuse("the peers source calls this machine by another name", o.otherName(), ", not ", o.Name)
 	case o.Registry && !o.listed():
 		return do("register", "this node is not in the registry", nil, RegisterSelf{o.Name, o.PeerURL})
 	}
@@ -155,7 +157,7 @@ func (o Print) resume() Decision {
 		return refuse("another member has this node's address", tenant.Label())
 	case !taken:
 		return do("update", "the data's member has another address", []any{strings.Join(own.PeerURLs, ",")}, UpdateMember{own.ID, own.Label(), o.PeerURL})
-	case o.Registry && o.View.Known() && !o.listed() && o.Register:
+	case o.Registry && o.View.Known() && !o.listed() && o.otherName() == "" && o.Register:
 		return do("register", "this node is not in the registry", nil, RegisterSelf{o.Name, o.PeerURL})
 	case own.Learner && o.Register && o.Vitals[own.ID] == VitalHealthy:
 		return do("promote", "this node's etcd is a learner that serves", nil, PromoteLearner{own.ID, own.Label()})
@@ -180,6 +182,15 @@ func (o Print) listed() bool {
 	return in && p.Name == o.Name
 }
 
+// otherName is what the source calls the machine at our address, where that is
+// not our name.
+func (o Print) otherName() string {
+	if p, in := o.peer(); in && p.Name != o.Name {
+		return p.Name
+	}
+	return ""
+}
+
 // outside says that the environment does not count this machine in. A source
 // that cannot prove who is out may lack a newcomer, though never a founder.
 func (o Print) outside() (Decision, bool) {
@@ -187,8 +198,6 @@ func (o Print) outside() (Decision, bool) {
 	switch {
 	case !in && (o.View.Value().Authoritative || !o.Members.Known()):
 		return wait("this machine is not in the peers source"), true
-	case in && p.Name != o.Name:
-		return refuse("the peers source calls this machine by another name", p.Name, ", not ", o.Name), true
 	case in && !p.Alive():
 		return wait("this machine is being terminated"), true
 	}

@@ -59,7 +59,7 @@ func Records(o Observation, n Naming) Publication {
 	h := survey(o)
 	leave := func(why string) Publication { return Publication{Leave: why} }
 	switch {
-	case !o.isKeeper():
+	case !o.IsKeeper():
 		return leave("this node's etcd does not lead")
 	case !inForce(o):
 		return leave("the etcd that runs here is not of the charter in force")

@@ -7,7 +7,7 @@ func Shutdown(o Observation) Decision {
 	switch {
 	case !o.Process.Running || o.Process.Foreign:
 		return wait("no etcd of ours runs")
-	case o.isKeeper():
+	case o.IsKeeper():
 		if to, ok := successor(o, survey(o)); ok {
 			return do("stop", "this agent was told to end", nil, TransferLeadership{to.ID, to.Label()}, StopEtcd{})
 		}

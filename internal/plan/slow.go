@@ -131,7 +131,7 @@ type Ailment struct {
 
 // Ailments are those of all voters, in the keeper's eyes.
 func Ailments(o Observation) (all []Ailment) {
-	if !o.isKeeper() {
+	if !o.IsKeeper() {
 		return nil
 	}
 	for _, s := range survey(o).voters {

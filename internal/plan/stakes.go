@@ -35,7 +35,7 @@ type Stakes struct {
 // AtStake works out what hangs on the verdict v. Nothing is decided by it.
 func AtStake(o Observation, v cluster.Verdict) Stakes {
 	o.Ledger.Verdict = cluster.Known(v)
-	s := Stakes{Epoch: o.epoch(), Lives: o.isKeeper() || o.quorumAnswers(), Backup: o.Ledger.Backup, Then: Decide(o)}
+	s := Stakes{Epoch: o.epoch(), Lives: o.IsKeeper() || o.quorumAnswers(), Backup: o.Ledger.Backup, Then: Decide(o)}
 	if b := o.Ledger.Backup; b.Known() && b.Value().Epoch != o.epoch() {
 		s.Backup = cluster.Absent[cluster.Backup]()
 	}

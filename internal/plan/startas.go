@@ -101,7 +101,7 @@ func (o Observation) elder(s StartEtcd, ran LastRun) (name, what string) {
 // over: the log of a cluster in which little is written keeps them for years.
 func PassesLog(o Observation) bool {
 	lock, agreed := o.Ledger.Lock, o.Etcd.Value().ClusterVersion
-	if !o.isKeeper() || lock.Unknown() || lock.Value().Held(o.Now) || agreed.Less(sixth) || !agreed.Less(seventh) {
+	if !o.IsKeeper() || lock.Unknown() || lock.Value().Held(o.Now) || agreed.Less(sixth) || !agreed.Less(seventh) {
 		return false
 	}
 	return slices.ContainsFunc(o.rollers(), func(r cluster.Report) bool {

@@ -22,7 +22,7 @@ type Withdrawal struct {
 // Goers are the voters that the keeper is about to remove and that clients may
 // use still: they must forget them first.
 func Goers(o Observation) []cluster.MemberID {
-	if !o.isKeeper() {
+	if !o.IsKeeper() {
 		return nil
 	}
 	h := survey(o)
