@@ -49,11 +49,12 @@ func (c *cloudInitCmd) problems(context.Context) []error {
 	case !sha256Hex.MatchString(c.SHA256):
 		all = append(all, fmt.Errorf("sha256: %q: want 64 hex digits, as sha256sum prints them", c.SHA256))
 	}
-	if !plainPath.MatchString(c.Program) {
-		all = append(all, fmt.Errorf("program: %q: want an absolute path", c.Program))
+	if err := checkUnitPath("program", c.Program); err != nil {
+		all = append(all, err)
 	}
 	d := deployment{cmd: &sshDeployCmd{Config: c.Config}}
 	all = append(all, d.ownPath()...)
+	all = append(all, d.unseen(strings.NewReplacer())...) // nothing is filled in, or uploaded
 	return append(all, c.ofAll()...)
 }
 
@@ -86,9 +87,10 @@ func (c *cloudInitCmd) userData() (string, error) {
 		return "", err
 	}
 	d := deployment{cmd: &sshDeployCmd{Config: cfg}}
-	conf := fmt.Sprintf("PROGRAM='%s'\nURL='%s'\nSHA256='%s'\nDATA_DIR='%s'\n", c.Program, shellSafe(c.URL), c.SHA256, filepath.Clean(c.DataDir))
+	program := filepath.Clean(c.Program)
+	conf := fmt.Sprintf("PROGRAM='%s'\nURL='%s'\nSHA256='%s'\nDATA_DIR='%s'\n", program, shellSafe(c.URL), c.SHA256, filepath.Clean(c.DataDir))
 	service := unit.Service{DataDir: filepath.Clean(c.DataDir), Environment: []string{"EnvironmentFile=-/etc/quorate/environment"},
-		Command: c.Program + " run --config=" + cloudConfigPath, Confinement: d.confinement()}
+		Command: program + " run --config=" + cloudConfigPath, Confinement: d.confinement()}
 	return unit.CloudConfig{
 		WriteFiles: []unit.File{
 			{Path: "/etc/quorate/setup.conf", Permissions: "0644", Content: conf},

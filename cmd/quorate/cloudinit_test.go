@@ -94,10 +94,10 @@ func soundUnit(t *testing.T, text, command string) {
 func TestSSHUnit(t *testing.T) {
 	t.Parallel()
 	d := deployment{cmd: &sshDeployCmd{}}
-	d.cmd.DataDir, d.cmd.Store = "/var/lib/quorate", "file:///srv/store"
+	d.cmd.DataDir, d.cmd.Store, d.cmd.BackupCopy = "/var/lib/quorate", "file:///srv/store", "file:///mnt/copy?prefix=p"
 	text := d.unit()
 	soundUnit(t, text, "/opt/quorate/current/quorate")
-	for _, want := range []string{"# written by quorate ssh deploy", "ReadWritePaths=/var/lib/quorate -/srv/store\n", "KillMode=process\n"} {
+	for _, want := range []string{"# written by quorate ssh deploy", "ReadWritePaths=/var/lib/quorate -/srv/store -/mnt/copy\n", "KillMode=process\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %s in\n%s", want, text)
 		}

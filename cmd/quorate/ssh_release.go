@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -50,52 +49,6 @@ func (d *deployment) fleet(nodes []*deploy.Node, say func(host, line string)) *d
 
 func portsOf(c config.Config) []hosts.Port {
 	return []hosts.Port{{Key: "client-port", Number: c.ClientPort}, {Key: "peer-port", Number: c.PeerPort}, {Key: "agent-port", Number: c.AgentPort}}
-}
-
-// unit paths are written into the service's file as they are.
-var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._-]+){2,}$`)
-
-// hiddenPaths are where the service is not let.
-var hiddenPaths = []string{"/tmp/", "/var/tmp/", "/home/", "/root/", "/run/user/", "/proc/", "/sys/", "/dev/"}
-
-func checkPath(key, path string) error {
-	clean := filepath.Clean(path)
-	if !plainPath.MatchString(clean) {
-		return fmt.Errorf("%s: %q: want an absolute path of letters, digits, dots, dashes and underscores, not right below /", key, path)
-	}
-	for _, hidden := range hiddenPaths {
-		if strings.HasPrefix(clean+"/", hidden) {
-			return fmt.Errorf("%s: %s: the service cannot see %s", key, path, strings.TrimSuffix(hidden, "/"))
-		}
-	}
-	if strings.HasPrefix(clean+"/", deploy.Base+"/") {
-		return fmt.Errorf("%s: %s: programs and configuration go there", key, path)
-	}
-	return nil
-}
-
-// ownPath are the problems with where the service keeps things.
-func (d *deployment) ownPath() []error {
-	var problems []error
-	for _, w := range d.writable() {
-		problems = append(problems, checkPath(w.key, w.path))
-	}
-	return problems
-}
-
-type keyedPath struct{ key, path string }
-
-// writable are the directories that the service writes to.
-func (d *deployment) writable() []keyedPath {
-	c := d.cmd.Config
-	out := []keyedPath{{"data-dir", c.DataDir}}
-	if c.EtcdDataDir != "" {
-		out = append(out, keyedPath{"etcd-data-dir", c.EtcdDataDir})
-	}
-	if u, err := url.Parse(c.Store); err == nil && u.Scheme == "file" {
-		out = append(out, keyedPath{"store", u.Path})
-	}
-	return out
 }
 
 // releases makes what each host is to run.
@@ -147,13 +100,9 @@ func (d *deployment) release(h hosts.Host, environment []byte, items []string) (
 	for _, word := range targetOf(c) {
 		r.Target = append(r.Target, fill.Replace(word))
 	}
+	problems = append(problems, d.unseen(fill)...)
 	r.Files, err = uploads(items, fill)
 	return r, append(problems, err)
-}
-
-// placeholders are what stands in flags for each host's own.
-func placeholders(h hosts.Host) *strings.Replacer {
-	return strings.NewReplacer("{name}", h.Name, "{host}", h.Address, "{files}", deploy.FilesDir)
 }
 
 // peersFile lists the hosts for their agents, who read it again each second.
@@ -181,19 +130,6 @@ func (d *deployment) unit() string {
 	return unit.Service{Note: deploy.UnitNote, DataDir: filepath.Clean(d.cmd.DataDir), Environment: []string{"EnvironmentFile=" + deploy.Current + "/environment"},
 		Command:     deploy.Current + "/quorate run --config=" + deploy.Current + "/config.yaml",
 		Confinement: d.confinement()}.Text()
-}
-
-// confinement lets the service write where it must.
-func (d *deployment) confinement() string {
-	var writable []string
-	for _, w := range d.writable() {
-		path := filepath.Clean(w.path)
-		if w.key != "data-dir" {
-			path = "-" + path // it may be missing: then the agent says so better
-		}
-		writable = append(writable, path)
-	}
-	return unit.Hardening(writable...)
 }
 
 // environmentFile is for systemd and for sh alike: both take the same escapes
