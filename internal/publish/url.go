@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -89,7 +90,7 @@ func Parse(raw string) (Target, error) {
 			add(t.set(key, q.Get(key)))
 		}
 	}
-	add(t.check())
+	add(t.check(q))
 	return t, errors.Join(problems...)
 }
 
@@ -123,11 +124,10 @@ func (t *Target) set(key, value string) error {
 		}
 		t.Private = &b
 	case "server":
-		host, port, err := net.SplitHostPort(value)
-		if err != nil {
-			host, port = value, "53"
+		var err error
+		if t.Server, err = Server(value); err != nil {
+			return fmt.Errorf("server %w", err)
 		}
-		t.Server = net.JoinHostPort(host, port)
 	default:
 		*map[string]*string{"id": &t.ID, "region": &t.Region, "project": &t.Project, "key-file": &t.KeyFile, "token-file": &t.TokenFile}[key] = value
 	}
@@ -148,9 +148,9 @@ func (t *Target) setTTL(value string) error {
 }
 
 // check is about parameters that need each other.
-func (t *Target) check() error {
+func (t *Target) check(given url.Values) error {
 	switch {
-	case t.Provider == "rfc2136" && t.Server == "":
+	case t.Provider == "rfc2136" && !given.Has("server"):
 		return errors.New("server: not given: want server=host:53, the zone's primary")
 	case t.Provider == "cloudflare" && t.TTL < time.Minute:
 		return errors.New("ttl: Cloudflare takes 60 seconds or more")
@@ -158,6 +158,21 @@ func (t *Target) check() error {
 		return fmt.Errorf("name: style %s has no service names", t.Style)
 	}
 	return nil
+}
+
+// Server is a name server as host:port; without a port it is 53. An IPv6 address
+// has brackets where a port follows.
+func Server(value string) (string, error) {
+	host, port, err := net.SplitHostPort(value)
+	if err != nil {
+		host, port = strings.Trim(value, "[]"), "53"
+	}
+	_, notAddress := netip.ParseAddr(host)
+	number, notNumber := strconv.ParseUint(port, 10, 16)
+	if notAddress != nil && checkName("", strings.ToLower(strings.TrimSuffix(host, "."))) != nil || notNumber != nil || number == 0 {
+		return "", fmt.Errorf("%q: want host or host:port", value)
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 func checkName(what, name string) error {

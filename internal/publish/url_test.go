@@ -15,6 +15,9 @@ func TestParse(t *testing.T) {
 		"rfc2136://example.org?server=ns&key-file=/k&ttl=5m&name=main": {
 			Provider: "rfc2136", Zone: "example.org", Style: "etcd", Service: "main", TTL: 5 * time.Minute, Server: "ns:53", KeyFile: "/k"},
 		"rfc2136://example.org?server=[::1]:5353":     {Provider: "rfc2136", Zone: "example.org", Style: "etcd", TTL: time.Minute, Server: "[::1]:5353"},
+		"rfc2136://example.org?server=2001:db8::1":    {Provider: "rfc2136", Zone: "example.org", Style: "etcd", TTL: time.Minute, Server: "[2001:db8::1]:53"},
+		"rfc2136://example.org?server=[2001:db8::1]":  {Provider: "rfc2136", Zone: "example.org", Style: "etcd", TTL: time.Minute, Server: "[2001:db8::1]:53"},
+		"rfc2136://example.org?server=NS1.x.org.:54":  {Provider: "rfc2136", Zone: "example.org", Style: "etcd", TTL: time.Minute, Server: "NS1.x.org.:54"},
 		"cloudflare://example.org?token-file=/t&id=a": {Provider: "cloudflare", Zone: "example.org", Style: "etcd", TTL: time.Minute, ID: "a", TokenFile: "/t"},
 		"googleclouddns://example.org?project=p":      {Provider: "googleclouddns", Zone: "example.org", Style: "etcd", TTL: time.Minute, Project: "p"},
 	} {
@@ -48,6 +51,14 @@ func TestParseRefuses(t *testing.T) {
 		"route53://example.org?colour=red":                           `unknown parameter "colour": want prefix, ttl, style, name, id, private, region`,
 		"route53://example.org?a=%zz":                                "malformed parameters",
 		"rfc2136://example.org":                                      "server: not given",
+		"rfc2136://example.org?server=":                              `server "": want host or host:port`,
+		"rfc2136://example.org?server=:53":                           `server ":53": want host or host:port`,
+		"rfc2136://example.org?server=127.0.0.1:99999":               `server "127.0.0.1:99999": want host or host:port`,
+		"rfc2136://example.org?server=127.0.0.1:0":                   `server "127.0.0.1:0": want host or host:port`,
+		"rfc2136://example.org?server=ns:":                           `server "ns:": want host or host:port`,
+		"rfc2136://example.org?server=:::5":                          `server ":::5": want host or host:port`,
+		"rfc2136://example.org?server=256.0.0.1:x":                   `want host or host:port`,
+		"rfc2136://example.org?server=a&server=b":                    `parameter "server" is given 2 times`,
 		"cloudflare://example.org?ttl=30":                            "60 seconds or more",
 		"rfc2136://example.org?server=ns&key=hunter2":                "QUORATE_DNS_TSIG",
 		"cloudflare://example.org?api_token=hunter2":                 "CLOUDFLARE_API_TOKEN",
@@ -59,6 +70,9 @@ func TestParseRefuses(t *testing.T) {
 		_, err := Parse(raw)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
+		}
+		if strings.Count(want, "\n") == 0 && strings.Contains(raw, "server=") && err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: one fault, and more is said: %v", raw, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: the error tells the secret: %v", raw, err)
