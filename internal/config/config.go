@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/peers"
+	"github.com/quorate/quorate/internal/smallfile"
 	"github.com/quorate/quorate/internal/tlsfiles"
 )
 
@@ -144,8 +144,12 @@ func (t PeerTLS) PeerFiles() tlsfiles.Files {
 }
 
 // Ports are this node's, and so the group's usual ones.
-func (m Machine) Ports() peers.Ports {
-	return peers.Ports{Client: m.ClientPort, Peer: m.PeerPort, Agent: m.AgentPort}
+func (c Config) Ports() peers.Ports {
+	p := peers.Ports{Client: c.ClientPort, Peer: c.PeerPort, Agent: c.AgentPort, Scheme: "https"}
+	if c.PeerFiles().Empty() {
+		p.Scheme = "http"
+	}
+	return p
 }
 
 // BuiltIn says that the etcd to run is the one in this binary.
@@ -166,7 +170,7 @@ func (p Process) Password() (Secret, error) {
 	if p.EtcdPasswordFile == "" {
 		return Secret{}, nil
 	}
-	text, err := os.ReadFile(p.EtcdPasswordFile)
+	text, err := smallfile.Read(p.EtcdPasswordFile)
 	if err != nil {
 		return Secret{}, fmt.Errorf("etcd-password-file: %w", err)
 	}

@@ -116,7 +116,11 @@ func (s *Source) look(ctx context.Context) (cluster.View, error) {
 	size, err := registry.Size(b.size)
 	if err == nil {
 		var v cluster.View
-		if v, err = registry.View(b.entries, size, s.ports); err == nil {
+		v, err = registry.View(b.entries, size, s.ports)
+		if err == nil && b.founders == "" { // later, members may change one by one
+			err = registry.Founding(b.entries, s.ports.Scheme)
+		}
+		if err == nil {
 			return v, nil
 		}
 	}
@@ -158,10 +162,18 @@ func (s *Source) read(ctx context.Context) (b book, err error) {
 var errNoToken = errors.New("there is no such token: quorate discovery new makes one")
 
 // Register puts this node into the registry. The one of that name and address
-// that is there already stays as it is, with its place in the order.
+// that is there already stays as it is, with its place in the order; one of
+// another name that waits at the address is not replaced.
 func (s *Source) Register(ctx context.Context, name, peerURL string) error {
 	e := registry.Of(name, peerURL)
-	err := s.at.with(ctx, func(ctx context.Context, c *clientv3.Client) error {
+	b, err := s.read(ctx)
+	if err == nil {
+		err = registry.Free(b.entries, b.noted, e)
+	}
+	if err != nil {
+		return fmt.Errorf("registering at the discovery registry: %w", err)
+	}
+	err = s.at.with(ctx, func(ctx context.Context, c *clientv3.Client) error {
 		reply, err := c.Txn(ctx).
 			If(clientv3.Compare(clientv3.CreateRevision(s.key(sizeKey)), ">", 0), absent(s.key(membersKey)+e.ID)).
 			Then(clientv3.OpPut(s.key(membersKey)+e.ID, e.Value)).

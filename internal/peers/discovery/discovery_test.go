@@ -89,6 +89,35 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// TestUnlike: with registrations that cannot found together there is no view,
+// until it is recorded who founds; and nobody registers at another's address.
+func TestUnlike(t *testing.T) {
+	addr, _ := startRegistry(t)
+	client(t, clientv3.Config{Endpoints: []string{addr}})
+	lenient, raw := token(t, addr, 2)
+	ports := usual
+	ports.Scheme = "http"
+	s, err := Open(raw, ports)
+	must(t, err)
+	must(t, s.Register(t.Context(), "a", "http://a:2380"))
+	if err := s.Register(t.Context(), "a2", "http://a:2380"); err == nil || !strings.Contains(err.Error(), `calls the machine at http://a:2380 "a", not "a2"`) {
+		t.Errorf("a second name at one address: %v", err)
+	}
+	must(t, s.Register(t.Context(), "b", "https://b:2380"))
+	if v, err := s.View(t.Context()); err == nil || v.Peers != nil || !strings.Contains(err.Error(), `of "b": its peer URL is https://b:2380`) {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if got := names(t, lenient); got != "a=http://a:2380,b=http://b:2380" {
+		t.Errorf("who knows no scheme sees %s", got)
+	}
+	members := []cluster.Member{{Name: "a", PeerURLs: []string{"http://a:2380"}}, {Name: "b", PeerURLs: []string{"https://b:2380"}}}
+	must(t, s.Sync(t.Context(), members)) // a cluster runs
+	if v, err := s.View(t.Context()); err != nil || len(v.Peers) != 2 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	must(t, s.Register(t.Context(), "a2", "http://a:2380")) // a machine follows one that was a member
+}
+
 // TestUnknownToken: nothing is read, and nothing written, below a token that
 // nobody made.
 func TestUnknownToken(t *testing.T) {

@@ -103,14 +103,46 @@ func (s *Source) read(ctx context.Context) (cluster.View, error) {
 	if err != nil {
 		return cluster.View{}, fmt.Errorf("asking for the registrations: %w", err)
 	}
-	return registry.View(entries, size, s.ports)
+	v, err := registry.View(entries, size, s.ports)
+	if err == nil {
+		err = s.founding(ctx, entries)
+	}
+	if err != nil {
+		return cluster.View{}, err
+	}
+	return v, nil
+}
+
+// founding says who cannot found, until that is recorded: later, members may
+// change one by one.
+func (s *Source) founding(ctx context.Context, entries []registry.Entry) error {
+	bad := registry.Founding(entries, s.ports.Scheme)
+	if bad == nil {
+		return nil
+	}
+	record, err := s.hidden(ctx, foundersKey)
+	switch {
+	case err != nil:
+		return fmt.Errorf("asking who founds: %w", err)
+	case record == "":
+		return bad
+	}
+	return nil
 }
 
 // Register puts this node into the registry. The one of that name and address
-// that is there already stays as it is, with its place in the order.
+// that is there already stays as it is, with its place in the order; one of
+// another name that waits at the address is not replaced.
 func (s *Source) Register(ctx context.Context, name, peerURL string) error {
 	e := registry.Of(name, peerURL)
-	_, err := s.ask(ctx, http.MethodPut, "/"+e.ID, "prevExist=false", url.Values{"value": {e.Value}})
+	b, err := s.book(ctx)
+	if err == nil {
+		err = registry.Free(b.entries, b.ids(), e)
+	}
+	if err != nil {
+		return fmt.Errorf("registering at the discovery URL at %s: %w", s.host, err)
+	}
+	_, err = s.ask(ctx, http.MethodPut, "/"+e.ID, "prevExist=false", url.Values{"value": {e.Value}})
 	if err != nil && !errors.Is(err, errExists) {
 		return fmt.Errorf("registering at the discovery URL at %s: %w", s.host, err)
 	}

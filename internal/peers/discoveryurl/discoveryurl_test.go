@@ -223,6 +223,30 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// TestUnlike: with registrations that cannot found together there is no view,
+// until it is recorded who founds; and nobody registers at another's address.
+func TestUnlike(t *testing.T) {
+	raw, _ := etcd34.Discovery(t, 2)
+	ports := usual
+	ports.Scheme = "http"
+	s, err := Open(raw+"?every=0s", ports)
+	must(t, err)
+	must(t, s.Register(t.Context(), "a", "http://a:2380"))
+	if err := s.Register(t.Context(), "a2", "http://a:2380"); err == nil || !strings.Contains(err.Error(), `calls the machine at http://a:2380 "a", not "a2"`) {
+		t.Errorf("a second name at one address: %v", err)
+	}
+	must(t, s.Register(t.Context(), "b", "https://b:2380"))
+	if v, err := s.View(t.Context()); err == nil || v.Peers != nil || !strings.Contains(err.Error(), `of "b": its peer URL is https://b:2380`) {
+		t.Errorf("%+v, %v", v, err)
+	}
+	members := []cluster.Member{{Name: "a", PeerURLs: []string{"http://a:2380"}}, {Name: "b", PeerURLs: []string{"https://b:2380"}}}
+	must(t, s.Sync(t.Context(), members)) // a cluster runs
+	if v, err := s.View(t.Context()); err != nil || names(v) != "a b" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	must(t, s.Register(t.Context(), "a2", "http://a:2380")) // a machine follows one that was a member
+}
+
 // TestMark: a mark that is not there is so by the service's own word; a page of
 // anybody's that says 404 leaves it unknown, for a lost disk would seem new.
 func TestMark(t *testing.T) {

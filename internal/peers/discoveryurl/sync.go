@@ -76,14 +76,8 @@ func (s *Source) Sync(ctx context.Context, members []cluster.Member) error {
 	return nil
 }
 
-func (s *Source) compare(ctx context.Context, members []cluster.Member) (b book, c registry.Changes, err error) {
-	list, err := s.ask(ctx, http.MethodGet, "", "", nil)
-	if err == nil {
-		b.entries, err = list.entries()
-	}
-	if err == nil {
-		b.noted, err = s.hidden(ctx, notedKey)
-	}
+func (s *Source) compare(ctx context.Context, members []cluster.Member) (book, registry.Changes, error) {
+	b, err := s.book(ctx)
 	if err == nil {
 		b.founders, err = s.hidden(ctx, foundersKey)
 	}
@@ -91,9 +85,21 @@ func (s *Source) compare(ctx context.Context, members []cluster.Member) (b book,
 		_, err = registry.Founders(b.founders)
 	}
 	if err != nil {
-		return b, c, err
+		return b, registry.Changes{}, err
 	}
 	return b, registry.InStep(b.entries, b.ids(), members), nil
+}
+
+// book is read without the founders.
+func (s *Source) book(ctx context.Context) (b book, err error) {
+	list, err := s.ask(ctx, http.MethodGet, "", "", nil)
+	if err == nil {
+		b.entries, err = list.entries()
+	}
+	if err == nil {
+		b.noted, err = s.hidden(ctx, notedKey)
+	}
+	return b, err
 }
 
 func (b book) ids() []string {

@@ -16,7 +16,12 @@ import (
 )
 
 // Ports are a group's usual ports: those of a peer that has none of its own.
-type Ports struct{ Client, Peer, Agent int }
+type Ports struct {
+	Client, Peer, Agent int
+	// Scheme is http or https: of this node's peer port, and so of all members';
+	// empty: nobody knows.
+	Scheme string
+}
 
 // Fill gives p the usual ports where it has none, and its name as its id.
 func (d Ports) Fill(p cluster.Peer) cluster.Peer {

@@ -36,29 +36,77 @@ func View(entries []Entry, size int, ports entry.Ports) (cluster.View, error) {
 	if len(entries) > most {
 		return cluster.View{}, fmt.Errorf("%d registrations: want %d at most", len(entries), most)
 	}
-	entries = slices.Clone(entries)
-	slices.SortFunc(entries, func(a, b Entry) int { // the newest first
-		return cmp.Or(cmp.Compare(b.Order, a.Order), strings.Compare(a.ID, b.ID))
-	})
+	counted, problems := count(entries)
 	var peers []cluster.Peer
-	var problems []error
-	for _, e := range entries {
-		p, err := e.Peer()
-		switch {
-		case err != nil:
-			problems = append(problems, fmt.Errorf("registration %q: %w", e.ID, err))
-		case !slices.ContainsFunc(peers, func(newer cluster.Peer) bool { return newer.Name == p.Name || Same(newer, p) }):
-			p = ports.Fill(p)
-			p.Launched = time.Unix(e.Order, 0).UTC()
-			peers = append(peers, p)
-			problems = append(problems, entry.Check(p))
-		}
+	for _, c := range counted {
+		p := ports.Fill(c.peer)
+		p.Launched = time.Unix(c.Order, 0).UTC()
+		peers = append(peers, p)
+		problems = append(problems, entry.Check(p))
 	}
 	if err := errors.Join(append(problems, entry.Unique(peers))...); err != nil {
 		return cluster.View{}, err
 	}
 	cluster.SortPeers(peers)
 	return cluster.View{Peers: peers, Gathers: true, Size: size}, nil
+}
+
+// counted is a registration that no newer one replaces.
+type counted struct {
+	Entry
+	peer cluster.Peer
+}
+
+func count(entries []Entry) (all []counted, problems []error) {
+	entries = slices.Clone(entries)
+	slices.SortFunc(entries, func(a, b Entry) int { // the newest first
+		return cmp.Or(cmp.Compare(b.Order, a.Order), strings.Compare(a.ID, b.ID))
+	})
+	for _, e := range entries {
+		p, err := e.Peer()
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("registration %q: %w", e.ID, err))
+		case !slices.ContainsFunc(all, func(newer counted) bool { return newer.peer.Name == p.Name || Same(newer.peer, p) }):
+			all = append(all, counted{e, p})
+		}
+	}
+	return all, problems
+}
+
+// Founding says which registrations nobody can found with: of two URLs, or of
+// another scheme than this node's. A founder is a name and one URL, and who is
+// recorded with another URL than its own cannot start.
+func Founding(entries []Entry, scheme string) error {
+	all, problems := count(entries)
+	for _, c := range all {
+		switch urls := c.urls(); {
+		case len(urls) > 1:
+			problems = append(problems, fmt.Errorf("registration %q, of %q: %d peer URLs: want one to found a cluster with", c.ID, c.peer.Name, len(urls)))
+		case scheme != "" && !strings.HasPrefix(urls[0], scheme+"://"):
+			problems = append(problems, fmt.Errorf("registration %q, of %q: its peer URL is %s, and this node's is %s: want one scheme of all, by peer-cert-file on all or on none",
+				c.ID, c.peer.Name, urls[0], scheme))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Free says whether a node may register: not at the address of another one
+// that waits, which would be pushed out. One that was noted has been a member,
+// and may be a predecessor.
+func Free(entries []Entry, noted []string, mine Entry) error {
+	p, err := mine.Peer()
+	if err != nil {
+		return err
+	}
+	all, _ := count(entries)
+	for _, c := range all {
+		if Same(c.peer, p) && c.peer.Name != p.Name && !slices.Contains(noted, c.ID) {
+			return fmt.Errorf("registration %q calls the machine at %s %q, not %q: want a name and an address of its own for each; when that machine is gone for good, delete its registration",
+				c.ID, c.urls()[0], c.peer.Name, p.Name)
+		}
+	}
+	return nil
 }
 
 // Same says that two peers' etcds have one address.

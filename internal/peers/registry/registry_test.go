@@ -56,6 +56,47 @@ func TestView(t *testing.T) {
 	}
 }
 
+// TestFounding: who is recorded as a founder by another URL than its own never starts.
+func TestFounding(t *testing.T) {
+	for name, row := range map[string]struct {
+		scheme string
+		values []string
+		want   string
+	}{
+		"of one scheme":              {"http", []string{"a=http://h:1", "b=http://i:1"}, ""},
+		"of another scheme":          {"http", []string{"a=http://h:1", "b=https://i:1"}, `registration "id1", of "b": its peer URL is https://i:1, and this node's is http: want one scheme`},
+		"this one is the other":      {"https", []string{"a=http://h:1"}, `registration "id0", of "a": its peer URL is http://h:1, and this node's is https`},
+		"of another, and came anew":  {"https", []string{"a=http://h:1", "a=https://h:1"}, ""},
+		"no scheme of ours is known": {"", []string{"a=http://h:1", "b=https://i:1"}, ""},
+		"two URLs":                   {"http", []string{"a=http://h:1", "b=http://i:1,b=http://j:1"}, `registration "id1", of "b": 2 peer URLs: want one`},
+		"two URLs, and came anew":    {"http", []string{"b=http://i:1&b=http://j:1", "b=http://i:1"}, ""},
+		"nobody yet":                 {"http", nil, ""},
+	} {
+		if err := Founding(entries(row.values...), row.scheme); (err == nil) != (row.want == "") || err != nil && !strings.HasPrefix(err.Error(), row.want) {
+			t.Errorf("%s: got %v, want %q", name, err, row.want)
+		}
+	}
+}
+
+// TestFree: nobody pushes out one that waits at the same address.
+func TestFree(t *testing.T) {
+	for name, row := range map[string]struct {
+		noted, values []string
+		want          string
+	}{
+		"nobody there":              {nil, []string{"b=http://h:2", "c=http://i:1"}, ""},
+		"itself":                    {nil, []string{"a=http://h:1"}, ""},
+		"another that waits":        {nil, []string{"b=http://h:1"}, `registration "id0" calls the machine at http://h:1 "b", not "a"`},
+		"by another scheme":         {nil, []string{"b=https://h:1"}, `registration "id0" calls the machine at https://h:1 "b", not "a"`},
+		"a predecessor":             {[]string{"id0"}, []string{"b=http://h:1"}, ""},
+		"another that has moved on": {nil, []string{"b=http://h:1", "b=http://i:1"}, ""},
+	} {
+		if err := Free(entries(row.values...), row.noted, Of("a", "http://h:1")); (err == nil) != (row.want == "") || err != nil && !strings.HasPrefix(err.Error(), row.want) {
+			t.Errorf("%s: got %v, want %q", name, err, row.want)
+		}
+	}
+}
+
 func TestInStep(t *testing.T) {
 	a, b, waits := Of("a", "http://a:1"), Of("b", "http://b:1"), Of("w", "http://w:1")
 	gone := Of("g", "http://g:1")
