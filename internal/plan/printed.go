@@ -157,7 +157,7 @@ func (o Print) resume() Decision {
 		return refuse("another member has this node's address", tenant.Label())
 	case !taken:
 		return do("update", "the data's member has another address", []any{strings.Join(own.PeerURLs, ",")}, UpdateMember{own.ID, own.Label(), o.PeerURL})
-	case o.Registry && o.View.Known() && !o.listed() && o.otherName() == "" && o.Register:
+	case o.Registry && o.View.Known() && !o.listed() && o.Register:
 		return do("register", "this node is not in the registry", nil, RegisterSelf{o.Name, o.PeerURL})
 	case own.Learner && o.Register && o.Vitals[own.ID] == VitalHealthy:
 		return do("promote", "this node's etcd is a learner that serves", nil, PromoteLearner{own.ID, own.Label()})
@@ -177,16 +177,18 @@ func (o Print) entry() (cluster.Member, bool) {
 
 func (o Print) peer() (cluster.Peer, bool) { return o.View.Value().PeerAt(o.Scheme, o.PeerURL) }
 
+// listed says that the source has a machine at our address; otherName, that it
+// is not ours.
 func (o Print) listed() bool {
-	p, in := o.peer()
-	return in && p.Name == o.Name
+	_, in := o.peer()
+	return in
 }
 
 // otherName is what the source calls the machine at our address, where that is
 // not our name.
 func (o Print) otherName() string {
-	if p, in := o.peer(); in && p.Name != o.Name {
-		return p.Name
+	if p, _ := o.peer(); p.Name != o.Name {
+		return p.Name // of nobody there is none
 	}
 	return ""
 }
