@@ -136,7 +136,8 @@ func bring(ctx context.Context, out io.Writer, p *publish.Publisher, w publish.W
 
 // clean takes everything out that is claimed in the cluster's name.
 func (c *dnsSyncCmd) clean(ctx context.Context, out io.Writer) error {
-	if err := errors.Join(c.Naming.Validate()...); err != nil {
+	named := config.Stored{Cluster: c.Cluster, Store: "file:///x"} // of which the name alone is in question
+	if err := errors.Join(append(c.Naming.Validate(), named.Validate()...)...); err != nil {
 		return usage{err}
 	}
 	p, _, err := openNames(ctx, c.Naming, c.Cluster)

@@ -65,8 +65,12 @@ func TestDNSInput(t *testing.T) {
 		"no token":              {[]string{"dns", "sync", "--delete", "--dns", "cloudflare://example.org"}, []string{"dns: no API token: give token-file=/path"}},
 		"the key as the file":   {[]string{"dns", "sync", "--delete", "--dns", "rfc2136://example.org?server=127.0.0.1:1&key-file=hmac-sha256:k:hunter2"}, []string{"dns: key-file: no such file"}},
 		"the token as the file": {[]string{"dns", "sync", "--delete", "--dns", "cloudflare://example.org?token-file=hunter2"}, []string{"dns: token-file: no such file"}},
-		"the agent's":           {[]string{"run", "--dns", "route53://user:hunter2@example.org", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns: route53: credentials do not belong in the URL"}},
-		"adopt for none":        {[]string{"run", "--dns-adopt", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns-adopt: given, and dns is not"}},
+		"a cluster of no name":  {[]string{"dns", "sync", "--delete", "--dns", "rfc2136://example.org?server=127.0.0.1:1", "--cluster", "n;n"}, []string{`cluster: "n;n": want 1 to 63 letters`}},
+		"no time, no server": {[]string{"dns", "wait", "--dns", "rfc2136://example.org?server=ns", "--within", "-1s", "--servers", "127.0.0.1:99999", "--resolver", ":::5"},
+			[]string{"within: -1s: want a positive time", `servers: "127.0.0.1:99999": want host or host:port`, `resolver: ":::5": want host or host:port`}},
+		"a server of no port": {[]string{"dns", "wait", "--dns", "rfc2136://example.org?server="}, []string{`dns: rfc2136: server "": want host or host:port`}},
+		"the agent's":         {[]string{"run", "--dns", "route53://user:hunter2@example.org", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns: route53: credentials do not belong in the URL"}},
+		"adopt for none":      {[]string{"run", "--dns-adopt", "--peers", "a=127.0.0.1", "--name", "a", "--data-dir", t.TempDir()}, []string{"dns-adopt: given, and dns is not"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("CLOUDFLARE_API_TOKEN", "")

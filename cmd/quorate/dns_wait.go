@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/internal/publish"
 	"github.com/quorate/quorate/internal/publish/lookup"
 )
 
@@ -19,7 +20,38 @@ type dnsWaitCmd struct {
 	Resolver string        `placeholder:"HOST:PORT" help:"The resolver that clients here use; none for none. Default: the first of /etc/resolv.conf."`
 }
 
+// check says everything that is wrong, and gives every server its port.
+func (c *dnsWaitCmd) check() error {
+	problems := c.Naming.Validate()
+	if c.Within <= 0 {
+		problems = append(problems, fmt.Errorf("within: %s: want a positive time", c.Within))
+	}
+	for i, server := range c.Servers {
+		s, err := publish.Server(server)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("servers: %w", err))
+		}
+		c.Servers[i] = s
+	}
+	var err error
+	if c.Resolver, err = resolverOf(c.Resolver); err != nil {
+		problems = append(problems, fmt.Errorf("resolver: %w", err))
+	}
+	return errors.Join(problems...)
+}
+
+// resolverOf is a resolver that was given, with its port; empty and none stay.
+func resolverOf(given string) (string, error) {
+	if given == "" || given == "none" {
+		return given, nil
+	}
+	return publish.Server(given)
+}
+
 func (c *dnsWaitCmd) Run(ctx context.Context, out io.Writer) error {
+	if err := c.check(); err != nil {
+		return usage{err}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	began, last := time.Now(), ""

@@ -46,6 +46,9 @@ func (c *sshDeployCmd) ready(ctx context.Context) (*deployment, []error) {
 	if c.Within <= 0 {
 		problems = append(problems, fmt.Errorf("within: %s: want a positive time", c.Within))
 	}
+	if _, err := resolverOf(c.DNSResolver); err != nil {
+		problems = append(problems, fmt.Errorf("dns-resolver: %w", err))
+	}
 	problems = append(problems, c.sizeFits(len(d.hosts)), d.readBinary())
 	problems = append(problems, d.ownPath()...)
 	problems = append(problems, d.releases()...)
