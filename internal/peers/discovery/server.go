@@ -82,30 +82,53 @@ func endpoint(h string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// patience is how long one question may take, the connecting included.
-const patience = 4 * time.Second
+// patience is how long one question may take, the connecting included; after
+// slow, somebody looks why it takes long.
+const (
+	patience = 4 * time.Second
+	slow     = 500 * time.Millisecond
+)
 
 // with connects, asks and hangs up: a look is seldom, and a source that nobody
 // closes must leave nothing behind.
 func (s server) with(ctx context.Context, ask func(context.Context, *clientv3.Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := ctx.Err(); err != nil {
-		return err
+	ctx, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
+	defer stop()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	cfg, err := s.config(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := clientv3.New(cfg)
-	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", s, err)
+	looked := make(chan struct{})
+	look := time.AfterFunc(slow, func() {
+		defer close(looked)
+		if err := s.why(ctx, cfg.TLS); err != nil {
+			end(err)
+		}
+	})
+	if err = s.ask(ctx, cfg, ask); ctx.Err() != nil && err != nil {
+		err = context.Cause(ctx)
 	}
-	defer c.Close()
-	if err := ask(ctx, c); err != nil {
+	if end(nil); !look.Stop() {
+		<-looked
+	}
+	if err != nil {
 		return fmt.Errorf("asking %s: %w", s, err)
 	}
 	return nil
+}
+
+func (s server) ask(ctx context.Context, cfg clientv3.Config, ask func(context.Context, *clientv3.Client) error) error {
+	c, err := clientv3.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return ask(ctx, c)
 }
 
 func (s server) config(ctx context.Context) (clientv3.Config, error) {

@@ -151,7 +151,7 @@ func (s *Source) Register(ctx context.Context, name, peerURL string) error {
 
 // ask sends one request of the v2 keys API.
 func (s *Source) ask(ctx context.Context, method, part, query string, form url.Values) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
 	defer cancel()
 	u := s.base + part
 	if query != "" {
@@ -165,6 +165,9 @@ func (s *Source) ask(ctx context.Context, method, part, query string, form url.V
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	resp, err := s.http.Do(req)
+	if err != nil && ctx.Err() != nil {
+		return answer{}, context.Cause(ctx)
+	}
 	if err != nil {
 		return answer{}, bare(err)
 	}

@@ -67,6 +67,9 @@ func Host(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("missing host")
 	}
+	if strings.ContainsAny(s, "@/") { // it may hold a password
+		return "", errors.New("host: want an IP address or a DNS name, not a URL, and no user")
+	}
 	bare := s
 	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
 		bare = s[1 : len(s)-1]

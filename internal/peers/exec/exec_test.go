@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -88,7 +89,8 @@ func TestUnknown(t *testing.T) {
 		`echo '[{"name":"a","host":"h","client_port":0}]'`:                                  "client_port 0",
 		`echo '{"size":-1,"peers":[{"name":"a","host":"h"}]}'`:                              "size -1",
 		`echo '{"peer":[{"name":"a","host":"h"}]}'`:                                         `unknown field "peer"`,
-		good + "head -c 1100000 /dev/zero | tr '\\0' ' '":                                   "more than 1048576 bytes",
+		good + "head -c 1100000 /dev/zero | tr '\\0' ' '":                                   "it prints more than 1 MiB",
+		"trap '' PIPE; echo much >&2; yes A":                                                "it prints more than 1 MiB: much",
 		good + "printf 'a\\033[31m\\rb' >&2; exit 1":                                        "exit status 1: a [31m b",
 		good + "head -c 200000 /dev/zero | tr '\\0' x >&2; exit 1":                          "xxxxx",
 		good + "setsid sh -c 'touch $0.out; sleep 30' $0 & until [ -e $0.out ]; do :; done": "left a child that holds its output open",
@@ -117,6 +119,11 @@ func TestTimeLimit(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	gone(t, pids)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errors.New("the caller's own limit"))
+	defer cancel()
+	if _, err := s.View(ctx); err == nil || !strings.Contains(err.Error(), "the caller's own limit") {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestLeftBehind: so are those that a program leaves when it ends by itself.

@@ -19,16 +19,21 @@ const (
 	maxErrors = 64 << 10
 )
 
-// run is what the program prints. When it ends, or its time does, whatever of
-// its process group still runs is killed.
+var errOver = fmt.Errorf("it prints more than %d MiB", maxOutput>>20)
+
+// run is what the program prints. When it has printed too much, it
+// ends, or its time does, whatever of its process group still runs is killed.
 func run(ctx context.Context, program string, timeout time.Duration) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
-	defer cancel()
+	ctx, stop := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer stop()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	var out, errOut capped
 	out.max, errOut.max = maxOutput, maxErrors
+	out.full = func() { end(errOver) }
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -40,10 +45,10 @@ func run(ctx context.Context, program string, timeout time.Duration) ([]byte, er
 	_ = killGroup(cmd) // what it has left, while its number is still its own
 	err := cmd.Wait()
 	switch {
+	case out.over:
+		err = errOver
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
-	case out.over:
-		err = fmt.Errorf("it prints more than %d bytes", maxOutput)
 	case errors.Is(err, exec.ErrWaitDelay):
 		err = errors.New("it ended, and left a child that holds its output open")
 	case err == nil && len(bytes.TrimSpace(out.text)) == 0:
@@ -90,6 +95,7 @@ type capped struct {
 	text []byte
 	max  int
 	over bool
+	full func() // what is done when it is over; nil: nothing
 }
 
 // Write takes everything, so that the program does not block, and keeps the
@@ -97,6 +103,9 @@ type capped struct {
 func (c *capped) Write(p []byte) (int, error) {
 	c.text = append(c.text, p...)
 	if extra := len(c.text) - c.max; extra > 0 {
+		if !c.over && c.full != nil {
+			c.full()
+		}
 		c.over = true
 		c.text = append(c.text[:0], c.text[extra:]...)
 	}

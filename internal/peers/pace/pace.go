@@ -32,12 +32,12 @@ func New(every time.Duration, look func(context.Context) (cluster.View, error)) 
 func (s *Source) View(ctx context.Context) (cluster.View, error) {
 	select {
 	case <-ctx.Done():
-		return cluster.View{}, ctx.Err()
+		return cluster.View{}, context.Cause(ctx)
 	case s.mine <- struct{}{}:
 		defer func() { <-s.mine }()
 	}
-	if err := ctx.Err(); err != nil { // both were ready
-		return cluster.View{}, err
+	if ctx.Err() != nil { // both were ready
+		return cluster.View{}, context.Cause(ctx)
 	}
 	if time.Now().Before(s.until) {
 		return clone(s.view), nil

@@ -30,6 +30,9 @@ func Open(raw string, ports entry.Ports) (*Source, error) {
 			err = entry.Check(p)
 		}
 		if err != nil {
+			if strings.Contains(item, "@") { // it may hold a password
+				item = "…@…"
+			}
 			problems = append(problems, fmt.Errorf("%q: %w", item, err))
 			continue
 		}
