@@ -21,7 +21,8 @@ type Print struct {
 	Disk     cluster.Disk
 	Mark     Mark
 	View     cluster.Fact[cluster.View]
-	Registry bool // peers are there because they registered, and the view's size founds
+	Unread   string // why View is unknown
+	Registry bool   // peers are there because they registered, and the view's size founds
 	// Founders is what a registry has recorded, once, of who founds; none of them
 	// where its cluster runs and was founded otherwise.
 	Founders  cluster.Fact[[]cluster.Founder]
@@ -114,7 +115,7 @@ func (o Print) decide() Decision {
 	case o.Disk.State == cluster.DiskData:
 		return o.resume()
 	case o.View.Unknown():
-		return wait("the peers source does not answer")
+		return wait("the peers source does not answer", o.Unread)
 	case o.otherName() != "": // before a registry replaces that one by ours
 		return refuse("the peers source calls this machine by another name", o.otherName(), ", not ", o.Name)
 	case o.Registry && !o.listed():

@@ -124,6 +124,7 @@ func printRows() map[string]printRow {
 	return map[string]printRow{
 		"nothing is known":              {Print{}, "wait: the data directory is unread"},
 		"the source is down":            {printing(func(o *Print) { o.View = cluster.Unknown[cluster.View]() }), "wait: the peers source does not answer"},
+		"the source is down, and why":   {printing(func(o *Print) { o.View, o.Unread = cluster.Unknown[cluster.View](), "no such token" }), "wait: the peers source does not answer (no such token)"},
 		"two clusters":                  {printing(answers(7, 8)), "refuse: two clusters answer: end one of them"},
 		"not registered":                {printing(registered(3, "b", "c")), "register: this node is not in the registry: RegisterSelf{a}"},
 		"not registered, only asks":     {printing(registered(3, "b", "c"), justAsks), "wait: this node is not in the registry (with --register: RegisterSelf{a})"},

@@ -3,7 +3,9 @@ package printed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,14 +24,14 @@ func (n *Node) observe(ctx context.Context, source Source) (plan.Print, error) {
 		o.Disk.Removed, _ = etcd.Removed(n.EtcdDir, o.Disk.MemberID)
 	}
 	_, o.Registry = source.(Registrar)
-	asked, cancel := context.WithTimeout(ctx, 3*patience)
+	asked, cancel := context.WithTimeoutCause(ctx, 3*patience, fmt.Errorf("no answer within %s", 3*patience))
 	defer cancel()
 	view, err := source.View(asked)
 	if err != nil {
 		if o.Disk.State != cluster.DiskData && !o.Registry {
 			return o, err
 		}
-		view = cluster.View{}
+		view, o.Unread = cluster.View{}, strings.ReplaceAll(err.Error(), "\n", "; ")
 	} else {
 		o.View = cluster.Known(view)
 		if n.AutoSize {

@@ -13,7 +13,7 @@ type shy struct{ looks int }
 
 func (s *shy) View(context.Context) (cluster.View, error) {
 	if s.looks++; s.looks == 1 {
-		return cluster.View{}, errors.New("not now")
+		return cluster.View{}, errors.Join(errors.New("not now"), errors.New("nor soon"))
 	}
 	return cluster.View{Size: 3}, nil
 }
@@ -26,12 +26,13 @@ func TestAutoSize(t *testing.T) {
 	source := &shy{}
 	n := &Node{AutoSize: true, Dir: t.TempDir(), EtcdDir: t.TempDir()}
 	for _, want := range []struct {
-		known bool
-		size  int
-	}{{false, 0}, {true, 3}} {
+		known  bool
+		size   int
+		unread string
+	}{{false, 0, "not now; nor soon"}, {true, 3, ""}} {
 		o, err := n.observe(t.Context(), source)
-		if err != nil || o.View.Known() != want.known || o.Size != want.size {
-			t.Errorf("look %d: view known %t, size %d, %v", source.looks, o.View.Known(), o.Size, err)
+		if err != nil || o.View.Known() != want.known || o.Size != want.size || o.Unread != want.unread {
+			t.Errorf("look %d: view known %t, size %d, unread for %q, %v", source.looks, o.View.Known(), o.Size, o.Unread, err)
 		}
 	}
 }
