@@ -31,6 +31,11 @@ func (c *backupCreate) Run(ctx context.Context, out io.Writer) error {
 	t := c.Target
 	t.Timeout = max(t.Timeout, 6*time.Hour) // of the agent: a large database takes its time
 	b, err := onAgent(ctx, t, func(ctx context.Context, a *control.Client) (cluster.Backup, error) {
+		call, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		if _, err := a.Report(call); err != nil { // it is silent: the next one may do it
+			return cluster.Backup{}, err
+		}
 		return a.Backup(ctx, control.BackupRequest{})
 	})
 	switch {

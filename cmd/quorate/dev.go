@@ -37,12 +37,15 @@ type devUp struct {
 	BasePort *int `help:"Client port of the first node; its peer port is one above, its agent port one below, and each further node ten above (default 2379; when resuming, as before)."`
 }
 
+// mostNodes is how many nodes `quorate dev` begins with at most.
+const mostNodes = 50
+
 // given are the numbers that the user gave, 0 for none.
 func (c *devUp) given() (size, basePort int, err error) {
 	var problems []error
 	if c.Size != nil {
-		if size = *c.Size; size < 1 {
-			problems = append(problems, fmt.Errorf("size: %d: want 1 or more (odd, to lose a minority)", size))
+		if size = *c.Size; size < 1 || size > mostNodes {
+			problems = append(problems, fmt.Errorf("size: %d: want 1 to %d (odd, to lose a minority)", size, mostNodes))
 		}
 	}
 	if c.BasePort != nil {

@@ -89,14 +89,39 @@ func dispatch(ctx context.Context, args []string, out, errOut io.Writer) error {
 			return usage{err}
 		}
 	}
-	parsed, err := parse(ctx, build, args)
+	parsed, err := untilStopped(ctx, func() (*kong.Context, error) { return parse(ctx, build, args) })
 	switch {
+	case errors.Is(err, errStopped):
+		return err
 	case ended: // help was asked for
 		return nil
 	case err != nil:
 		return usage{err}
 	}
 	return parsed.Run()
+}
+
+var errStopped = errors.New("stopped while the settings were read")
+
+// untilStopped is what read gives, unless a signal comes before: a file on a mount
+// that hangs, or a pipe without a writer, is read for ever.
+func untilStopped[A any](ctx context.Context, read func() (A, error)) (A, error) {
+	type answer struct {
+		a   A
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		a, err := read()
+		done <- answer{a, err}
+	}()
+	select {
+	case got := <-done:
+		return got.a, got.err
+	case <-ctx.Done():
+		var none A
+		return none, errStopped
+	}
 }
 
 // streams are where a subcommand writes.

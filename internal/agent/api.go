@@ -66,6 +66,8 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	switch {
 	case !c.Known():
 		return cluster.Verdict{}, fmt.Errorf("%w: no charter is known: there is nothing to recover", control.ErrRefused)
+	case control.CheckReason(q.Reason) != nil:
+		return cluster.Verdict{}, fmt.Errorf("%w: %w", control.ErrRefused, control.CheckReason(q.Reason))
 	case q.NoLog && q.Backup == "":
 		return cluster.Verdict{}, fmt.Errorf("%w: no-log: say which backup (--backup) is to be restored without the log behind it", control.ErrRefused)
 	case len(q.GiveUp) > 0 && !q.Empty:

@@ -29,6 +29,9 @@ func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAn
 		}
 		return control.RollAnswer{}, fmt.Errorf("%w: no agent beside a leader answers", control.ErrRefused)
 	}
+	if err := control.CheckReason(q.Reason); err != nil {
+		return control.RollAnswer{}, fmt.Errorf("%w: %w", control.ErrRefused, err)
+	}
 	a.ordering.Lock()
 	defer a.ordering.Unlock()
 	roll := a.ledgerFacts().Roll

@@ -14,7 +14,7 @@ func TestCloud(t *testing.T) {
 	}{
 		"good":                  {func(*Cloud) {}, ""},
 		"none of it":            {func(c *Cloud) { *c = Cloud{} }, ""},
-		"a queue that is none":  {func(c *Cloud) { c.Queue = "my-queue" }, `queue: "my-queue": want the URL of an SQS queue, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`},
+		"a queue that is none":  {func(c *Cloud) { c.Queue = "my-queue" }, `queue: want the URL of an SQS queue, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, without a password`},
 		"a namespace with gaps": {func(c *Cloud) { c.Cloudwatch = "my figures" }, `cloudwatch: "my figures": want a metrics namespace, as quorate`},
 		"negative numbers": {func(c *Cloud) { c.SurgeWait, c.CrashLimit = -time.Second, -1 }, "surge-wait: -1s: want 0 or more\n" +
 			"crash-limit: -1: want 0 or more"},

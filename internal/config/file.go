@@ -13,6 +13,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
+
+	"github.com/quorate/quorate/internal/smallfile"
 )
 
 // BeforeResolve is kong's call after flags and environment: it reads the file.
@@ -100,7 +102,7 @@ func (v fileValues) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any
 
 // readFile reads what it can and says everything that is wrong with the rest.
 func readFile(path string, known map[string]*kong.Flag) (fileValues, []error) {
-	data, err := os.ReadFile(path)
+	data, err := smallfile.ReadAny(path)
 	if err != nil {
 		return nil, []error{fmt.Errorf("config: %w", err)}
 	}

@@ -2,10 +2,12 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/quorate/quorate/internal/peers"
@@ -95,6 +97,9 @@ func (t Target) scheme() string {
 // agentURL takes HOST, HOST:PORT or a URL, as people paste them.
 func (t Target) agentURL(raw string) (string, error) {
 	scheme, address := t.scheme(), raw
+	if strings.Contains(raw, "@") {
+		return "", errors.New("want HOST:PORT, without a user or a password")
+	}
 	if u, err := url.Parse(raw); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
 		if u.User != nil || u.RawQuery != "" || u.Fragment != "" || (u.Path != "" && u.Path != "/") {
 			return "", fmt.Errorf("%q: want HOST:PORT", u.Redacted())

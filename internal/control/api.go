@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/plan"
@@ -108,7 +110,22 @@ func CheckPause(length time.Duration, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		errs = append(errs, errors.New("reason: say why: it is what others read while housekeeping rests"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, CheckReason(reason))...)
+}
+
+// longestReason is in bytes: a reason is shown with every decision.
+const longestReason = 500
+
+// CheckReason says what keeps a reason from being shown: it is one line on many
+// terminals, and must not look like more, nor command them.
+func CheckReason(reason string) error {
+	switch {
+	case len(reason) > longestReason:
+		return fmt.Errorf("reason: %d bytes: want %d at most", len(reason), longestReason)
+	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return errors.New("reason: want one line of text, without control characters")
+	}
+	return nil
 }
 
 // RecoverRequest is the operator's word (POST /v1/recover).

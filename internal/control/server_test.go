@@ -104,6 +104,12 @@ func TestCheckPause(t *testing.T) {
 		{longestPause + 1, "disks", "for"},
 		{time.Hour, " ", "reason"},
 		{0, "", "for reason"},
+		{time.Hour, strings.Repeat("x", longestReason), ""},
+		{time.Hour, strings.Repeat("x", longestReason+1), "reason"},
+		{time.Hour, "Plattentausch, 磁盘", ""},
+		{time.Hour, "new\nline", "reason"},
+		{time.Hour, "\x1b[31mred", "reason"},
+		{time.Hour, "\xff", "reason"},
 	} {
 		var keys []string
 		if err := CheckPause(c.length, c.reason); err != nil {

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -43,8 +44,8 @@ const (
 // CheckQueue says what is wrong with a queue's URL.
 func CheckQueue(raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || len(u.Path) < 2 {
-		return fmt.Errorf("%q: want the URL of an SQS queue, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME", raw)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(u.Path) < 2 {
+		return errors.New("want the URL of an SQS queue, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, without a password") // which may be in what was given
 	}
 	return nil
 }

@@ -182,8 +182,9 @@ func TestQueueURL(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
-	for _, bad := range []string{"", "q", "arn:aws:sqs:eu-central-1:123456789012:q", "https://sqs.eu-central-1.amazonaws.com", "https:///q", "http://%"} {
-		if err := CheckQueue(bad); err == nil || !strings.Contains(err.Error(), "want the URL of an SQS queue") {
+	for _, bad := range []string{"", "q", "arn:aws:sqs:eu-central-1:123456789012:q", "https://sqs.eu-central-1.amazonaws.com", "https:///q", "http://%",
+		"http://u:hunter2@q", "https://u:hunter2@sqs.eu-central-1.amazonaws.com/1/q", "https://sqs.eu.amazonaws.com:hunter2/1/q"} {
+		if err := CheckQueue(bad); err == nil || !strings.Contains(err.Error(), "want the URL of an SQS queue") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

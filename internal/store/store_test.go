@@ -55,6 +55,7 @@ func TestValidate(t *testing.T) {
 		"s3://bucket?prefix=a/../b":     "prefix: ",
 		"s3://AK:hunter2@bucket":        "credentials do not belong",
 		"s3://AK:hunter2@bu cket":       "not a URL",
+		"s3://AK:hunter2/x@bucket":      "not a URL",
 		"file://store":                  "relative directory",
 		"file:store":                    "relative directory",
 		"file://":                       "relative directory",

@@ -54,11 +54,9 @@ func Validate(rawURL string) error {
 func parse(raw string) (location, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		var detail *url.Error // its own message quotes the whole URL
-		if errors.As(err, &detail) {
-			err = detail.Err
-		}
-		return location{}, fmt.Errorf("not a URL: %w", err)
+		// The reason may quote any part of it: of a password with a slash, the half
+		// before that is a port.
+		return location{}, errors.New("not a URL: want file:///dir, s3://bucket, gs://bucket or azblob://container")
 	}
 	known, ok := parameters[u.Scheme]
 	switch {

@@ -5,7 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+
+	"github.com/quorate/quorate/internal/smallfile"
 )
 
 // Fingerprint hashes what authority files hold now, byte for byte, for a
@@ -16,7 +17,7 @@ func Fingerprint(paths []string) (string, error) {
 	all := sha256.New()
 	var problems []error
 	for _, path := range paths {
-		pem, err := os.ReadFile(path)
+		pem, err := smallfile.Read(path)
 		if err == nil {
 			_, err = certificates(pem)
 		}

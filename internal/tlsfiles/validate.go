@@ -4,8 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 	"time"
+
+	"github.com/quorate/quorate/internal/smallfile"
 )
 
 // Validate says everything that is wrong with the files as they are now, each
@@ -46,7 +47,7 @@ func read(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
-	return os.ReadFile(path)
+	return smallfile.Read(path)
 }
 
 func checkCert(path string, pem []byte, now time.Time) error {

@@ -12,6 +12,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/quorate/quorate/internal/smallfile"
 )
 
 // watch holds what was read last from one set of files.
@@ -102,7 +104,7 @@ func (c *cached[T]) refresh(stats []os.FileInfo) error {
 	pems := make([][]byte, len(c.paths))
 	for i, path := range c.paths {
 		var err error
-		if pems[i], err = os.ReadFile(path); err != nil {
+		if pems[i], err = smallfile.Read(path); err != nil {
 			return err
 		}
 	}
