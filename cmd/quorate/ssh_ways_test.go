@@ -22,6 +22,8 @@ func TestSSHWays(t *testing.T) {
 	a.sh("useradd --create-home --shell /bin/sh ops && usermod --password '*' ops")
 	r.says(r.q(1, deploying...), "no-go: a: we are not root there: log in as root, or let sudo work without a password")
 	a.sh("echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ops && chmod 0440 /etc/sudoers.d/ops")
+	asking := append([]string{"ssh", "status", "--hosts", "a=" + a.addr + "@inner"}, way...)
+	r.says(r.q(2, asking...), "a: quorate is not installed there")
 	r.says(r.q(0, deploying...), "voters 1/1 healthy")
 
 	// Another setting restarts even the only member, and is rolled out.

@@ -13,17 +13,30 @@ import (
 
 	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/hosts"
+	"github.com/quorate/quorate/internal/hosts/ssh"
 )
 
 // askLimit bounds one question to a host's agent, the way there included.
 const askLimit = 20 * time.Second
+
+// asking runs the release's own way to ask the agent, or says by absentCode that
+// none is there.
+const asking = "[ -e " + Current + `/ask ] || exit 96; exec sh ` + Current + `/ask "$@"`
+
+// absentCode is none of quorate's.
+const absentCode = 96
+
+var errAbsent = errors.New("quorate is not installed there")
 
 // ask runs quorate on the host, told how to reach the host's agent.
 func (n *Node) ask(ctx context.Context, words ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	var out bytes.Buffer
-	err := n.exec(ctx, nil, &out, append([]string{"sh", Current + "/ask"}, words...)...)
+	err := n.exec(ctx, nil, &out, append([]string{"sh", "-c", asking, "sh"}, words...)...)
+	if e := (*ssh.ExitError)(nil); errors.As(err, &e) && e.Code == absentCode {
+		err = errAbsent
+	}
 	return out.String(), err
 }
 
@@ -31,6 +44,9 @@ func (n *Node) ask(ctx context.Context, words ...string) (string, error) {
 func (n *Node) status(ctx context.Context) (control.Status, error) {
 	var s control.Status
 	text, err := n.ask(ctx, "status", "-o", "json")
+	if errors.Is(err, errAbsent) {
+		return s, err
+	}
 	if len(strings.TrimSpace(text)) == 0 {
 		return s, errors.Join(errors.New("its agent does not answer"), err)
 	}

@@ -43,7 +43,7 @@ func Open(ctx context.Context, o Options, dest string) (*Conn, error) {
 	c.master.Stderr = c.said
 	if err := c.master.Start(); err != nil {
 		os.RemoveAll(dir)
-		return nil, fmt.Errorf("connecting to %s: %w", dest, err)
+		return nil, fmt.Errorf("connecting to %s%s: %w", dest, o.through(), err)
 	}
 	go func() {
 		_ = c.master.Wait() // what it said tells more
@@ -53,7 +53,7 @@ func Open(ctx context.Context, o Options, dest string) (*Conn, error) {
 	defer cancel()
 	if err := c.opened(ctx); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("connecting to %s: %w", dest, err)
+		return nil, fmt.Errorf("connecting to %s%s: %w", dest, o.through(), err)
 	}
 	return c, nil
 }

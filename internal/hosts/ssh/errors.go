@@ -23,6 +23,9 @@ var (
 func explained(said string) error {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	last := lines[len(lines)-1]
+	if strings.HasPrefix(last, "kex_exchange_identification:") || strings.HasPrefix(last, "Connection closed by") {
+		last = strings.TrimSpace(lines[0]) // a bastion's client has said why, before
+	}
 	switch {
 	case strings.Contains(said, "IDENTIFICATION HAS CHANGED"), strings.Contains(said, "HOST KEY HAS CHANGED"), strings.Contains(said, "REVOKED HOST KEY"):
 		return fmt.Errorf("%w: it is another machine, or somebody in between; once you know which, remove the old key with ssh-keygen -R", ErrChangedKey)

@@ -78,6 +78,14 @@ func (o Options) proxy() string {
 	return strings.Join(words, " ") + " -W '[%h]:%p' -- " + strings.ReplaceAll(Quote(last), "%", "%%")
 }
 
+// through names the bastions in an error: the fault may be there.
+func (o Options) through() string {
+	if o.Jump == "" {
+		return ""
+	}
+	return " through " + o.Jump
+}
+
 // Quote makes a word that a POSIX shell reads back as it is.
 func Quote(word string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-"

@@ -42,8 +42,11 @@ func TestExplained(t *testing.T) {
 			t.Errorf("%s: %v", said, err)
 		}
 	}
-	if got := explained("ssh: connect to host x port 22: Connection refused").Error(); got != "ssh: connect to host x port 22: Connection refused" {
-		t.Error(got)
+	const refused, closed = "ssh: connect to host x port 22: Connection refused", "kex_exchange_identification: Connection closed by remote host"
+	for said, want := range map[string]string{refused: refused, closed: closed, refused + "\r\n" + closed: refused} {
+		if got := explained(said).Error(); got != want {
+			t.Errorf("%q: %s", said, got)
+		}
 	}
 }
 
