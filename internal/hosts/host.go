@@ -37,8 +37,10 @@ func Parse(items []string) ([]Host, error) {
 			problems = append(problems, fmt.Errorf("%q: %w", item, err))
 			continue
 		}
-		for _, key := range []string{"name " + h.Name, "SSH destination " + h.Dest, "address " + h.Address} {
-			if other, twice := seen[key]; twice {
+		shared := false // what has one address, has one destination as well: that is one fault
+		for _, key := range []string{"name " + h.Name, "address " + h.Address, "SSH destination " + h.Dest} {
+			if other, twice := seen[key]; twice && !shared {
+				shared = strings.HasPrefix(key, "address ")
 				problems = append(problems, fmt.Errorf("%q: %s is in %q too", item, key, other))
 			}
 			seen[key] = item

@@ -147,16 +147,18 @@ func TestManifest(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
-		"a=10.0.0.1":              "[{a 10.0.0.1 10.0.0.1 true}]",
-		"a=[2001:db8::1]":         "[{a 2001:db8::1 2001:db8::1 true}]",
-		"a=10.0.0.1@bastion-a":    "[{a 10.0.0.1 bastion-a false}]",
-		"a=web1,b=web2":           "[{a web1 web1 true} {b web2 web2 true}]",
-		"a":                       `"a": want NAME=ADDRESS or NAME=ADDRESS@SSH-DESTINATION`,
-		"a=1.2.3.4:22":            `"a=1.2.3.4:22": host "1.2.3.4:22": want no port; 1.2.3.4:22`,
-		"a=10.0.0.1@-oProxy=x":    `"a=10.0.0.1@-oProxy=x": SSH destination "-oProxy=x": want a host name, an address or an alias`,
-		"a=-oProxyCommand=x":      `"a=-oProxyCommand=x": host "-oProxyCommand=x": want an IP address or a DNS name`,
-		"a=10.0.0.1,a=10.0.0.1,x": `"a=10.0.0.1": name a is in "a=10.0.0.1" too` + "\n" + `"a=10.0.0.1": SSH destination 10.0.0.1 is in "a=10.0.0.1" too` + "\n" + `"a=10.0.0.1": address 10.0.0.1 is in "a=10.0.0.1" too` + "\n" + `"x": want NAME=ADDRESS or NAME=ADDRESS@SSH-DESTINATION`,
-		"":                        "not given: want a=10.0.0.1,b=10.0.0.2,c=10.0.0.3",
+		"a=10.0.0.1":                     "[{a 10.0.0.1 10.0.0.1 true}]",
+		"a=[2001:db8::1]":                "[{a 2001:db8::1 2001:db8::1 true}]",
+		"a=10.0.0.1@bastion-a":           "[{a 10.0.0.1 bastion-a false}]",
+		"a=web1,b=web2":                  "[{a web1 web1 true} {b web2 web2 true}]",
+		"a":                              `"a": want NAME=ADDRESS or NAME=ADDRESS@SSH-DESTINATION`,
+		"a=1.2.3.4:22":                   `"a=1.2.3.4:22": host "1.2.3.4:22": want no port; 1.2.3.4:22`,
+		"a=10.0.0.1@-oProxy=x":           `"a=10.0.0.1@-oProxy=x": SSH destination "-oProxy=x": want a host name, an address or an alias`,
+		"a=-oProxyCommand=x":             `"a=-oProxyCommand=x": host "-oProxyCommand=x": want an IP address or a DNS name`,
+		"a=10.0.0.1,b=10.0.0.1":          `"b=10.0.0.1": address 10.0.0.1 is in "a=10.0.0.1" too`,
+		"a=10.0.0.1,b=10.0.0.2@10.0.0.1": `"b=10.0.0.2@10.0.0.1": SSH destination 10.0.0.1 is in "a=10.0.0.1" too`,
+		"a=10.0.0.1,a=10.0.0.1,x":        `"a=10.0.0.1": name a is in "a=10.0.0.1" too` + "\n" + `"a=10.0.0.1": address 10.0.0.1 is in "a=10.0.0.1" too` + "\n" + `"x": want NAME=ADDRESS or NAME=ADDRESS@SSH-DESTINATION`,
+		"":                               "not given: want a=10.0.0.1,b=10.0.0.2,c=10.0.0.3",
 	} {
 		var items []string
 		if text != "" {
