@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -95,5 +97,19 @@ func TestUnwritable(t *testing.T) {
 	out, _ := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), "data-dir: "+locked+" is not writable") {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// TestSilentAgent: a backup may take hours, and the first word of an agent may not.
+func TestSilentAgent(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", network+".65:0")
+	must(t, err)
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "backup", "create", "--agent", silent.Addr().String(), "--timeout", "1s").CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "asking agent") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
