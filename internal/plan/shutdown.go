@@ -5,7 +5,7 @@ package plan
 // Nobody is removed.
 func Shutdown(o Observation) Decision {
 	switch {
-	case !o.Process.Running || o.Process.Foreign:
+	case !o.Process.Running || o.Process.Foreign || o.OfAnother():
 		return wait("no etcd of ours runs")
 	case o.IsKeeper():
 		if to, ok := successor(o, survey(o)); ok {

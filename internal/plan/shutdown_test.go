@@ -14,6 +14,7 @@ func shutdownRows() map[string]row {
 	return map[string]row{
 		"nothing runs":             {see(), "wait: no etcd of ours runs"},
 		"not ours":                 {house3(foreign), "wait: no etcd of ours runs"},
+		"another cluster's":        {house3(disk(func(d *cluster.Disk) { d.Stamp.Cluster = "x" })), "wait: no etcd of ours runs"},
 		"a follower":               {see(data(1), following), "stop: this agent was told to end: StopEtcd{}"},
 		"the leader":               {house3(), "stop: this agent was told to end: TransferLeadership{b}, StopEtcd{}"},
 		"a leader without its own": {house3(func(o *Observation) { o.Members = cluster.Unknown[[]cluster.Member]() }), "stop: this agent was told to end: StopEtcd{}"},
