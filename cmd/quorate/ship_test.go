@@ -81,8 +81,8 @@ func TestShippedWhenAllIsLost(t *testing.T) { // not parallel: it wants the proc
 	}
 	last.end()
 	wanted := loadedRate
-	if !long() { // other tests have their share of the machine
-		wanted /= 2
+	if !long() { // other tests have their share of a machine that may be slow: a load all the same
+		wanted /= 10
 	}
 	if rate := float64(writes) / spent.Seconds(); rate < float64(wanted) {
 		t.Errorf("%.0f writes/s on the mean: less than %d proves little", rate, wanted)
