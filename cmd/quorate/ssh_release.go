@@ -21,6 +21,7 @@ import (
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/hosts"
 	"github.com/quorate/quorate/internal/hosts/deploy"
+	"github.com/quorate/quorate/internal/publish"
 	"github.com/quorate/quorate/internal/unit"
 )
 
@@ -168,13 +169,14 @@ func uploads(items []string, fill *strings.Replacer) (map[string][]byte, error) 
 	for _, item := range items {
 		name, path, ok := strings.Cut(item, "=")
 		if !ok || !uploadName.MatchString(name) {
-			problems = append(problems, fmt.Errorf("file: %q: want NAME=FILE", item))
+			problems = append(problems, fmt.Errorf("file: %q: want NAME=FILE, the name of letters, digits, dots, dashes and underscores", name))
 			continue
 		}
-		data, err := os.ReadFile(fill.Replace(path))
+		path = fill.Replace(path)
+		data, err := os.ReadFile(path)
 		switch {
 		case err != nil:
-			problems = append(problems, fmt.Errorf("file: %w", err))
+			problems = append(problems, fmt.Errorf("file: %s: %w", name, unread(path, err)))
 		case len(data) > uploadLimit:
 			problems = append(problems, fmt.Errorf("file: %s: %d bytes, and %d is the limit", path, len(data), uploadLimit))
 		case out[name] != nil:
@@ -183,6 +185,15 @@ func uploads(items []string, fill *strings.Replacer) (map[string][]byte, error) 
 		out[name] = append([]byte{}, data...)
 	}
 	return out, errors.Join(problems...)
+}
+
+// unread is why a file to upload is not read. Its path is told only where its
+// directory exists: people put the secret itself there.
+func unread(path string, err error) error {
+	if _, lost := os.Stat(filepath.Dir(path)); lost == nil && strings.Contains(path, "/") {
+		return err
+	}
+	return publish.WithoutPath("its FILE", err)
 }
 
 // machines are the ELF machines by uname's names.
