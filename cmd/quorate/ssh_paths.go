@@ -94,6 +94,7 @@ func (d *deployment) confinement() string {
 // filled in.
 func (d *deployment) readable(fill *strings.Replacer) []keyedPath {
 	c := d.cmd.Config
+	c.Peers, c.DNS = fill.Replace(c.Peers), fill.Replace(c.DNS)
 	all := []keyedPath{{"etcd-password-file", c.EtcdPasswordFile}, {"cert-file", c.CertFile}, {"key-file", c.KeyFile}, {"trusted-ca-file", c.TrustedCAFile},
 		{"peer-cert-file", c.PeerCertFile}, {"peer-key-file", c.PeerKeyFile}, {"peer-trusted-ca-file", c.PeerTrustedCAFile},
 		{"backup-identity-file", c.BackupIdentityFile}, {"backup-sign-key-file", c.BackupSignKeyFile}}
@@ -103,7 +104,7 @@ func (d *deployment) readable(fill *strings.Replacer) []keyedPath {
 	if !c.BuiltIn() && !etcd.IsURL(c.Etcd) && strings.Contains(c.Etcd, "/") { // else it is looked for in $PATH
 		all = append(all, keyedPath{"etcd", c.Etcd})
 	}
-	if u, err := url.Parse(fill.Replace(c.Peers)); err == nil && (u.Scheme == "file" || u.Scheme == "exec") {
+	if u, err := url.Parse(c.Peers); err == nil && (u.Scheme == "file" || u.Scheme == "exec") {
 		all = append(all, keyedPath{"peers", u.Path})
 	}
 	if t, err := c.Naming.Target(); c.DNS != "" && err == nil {

@@ -90,6 +90,7 @@ func (d *deployment) release(h hosts.Host, environment []byte, items []string) (
 	c := d.cmd.Config
 	r := deploy.Release{Cluster: c.Cluster, DataDir: c.DataDir, Binary: d.binary.Sum, Environment: environment, Unit: []byte(d.unit())}
 	c.File, c.Name, c.Host = "", h.Name, h.Address
+	c.Peers, c.DNS = fill.Replace(c.Peers), fill.Replace(c.DNS) // URLs are checked as the host will have them
 	if c.Peers == "" {
 		c.Peers = "file://" + deploy.Current + "/peers.yaml"
 		r.Peers = peersFile(d.hosts)
