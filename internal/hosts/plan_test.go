@@ -152,7 +152,7 @@ func TestParse(t *testing.T) {
 		"a=10.0.0.1@bastion-a":           "[{a 10.0.0.1 bastion-a false}]",
 		"a=web1,b=web2":                  "[{a web1 web1 true} {b web2 web2 true}]",
 		"a":                              `"a": want NAME=ADDRESS or NAME=ADDRESS@SSH-DESTINATION`,
-		"a=1.2.3.4:22":                   `"a=1.2.3.4:22": host "1.2.3.4:22": want no port; 1.2.3.4:22`,
+		"a=1.2.3.4:22":                   `"a=1.2.3.4:22": host "1.2.3.4:22": want no port: leave :22 out, and 1.2.3.4 is the host`,
 		"a=10.0.0.1@-oProxy=x":           `"a=10.0.0.1@-oProxy=x": SSH destination "-oProxy=x": want a host name, an address or an alias`,
 		"a=-oProxyCommand=x":             `"a=-oProxyCommand=x": host "-oProxyCommand=x": want an IP address or a DNS name`,
 		"a=10.0.0.1,b=10.0.0.1":          `"b=10.0.0.1": address 10.0.0.1 is in "a=10.0.0.1" too`,

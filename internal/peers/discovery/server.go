@@ -67,6 +67,15 @@ func parse(raw string) (s server, token string, every time.Duration, err error) 
 	return s, token, every, q.Err()
 }
 
+// CheckEndpoint says what is wrong with host:port of an etcd, or a host alone.
+func CheckEndpoint(h string) error {
+	if strings.ContainsAny(h, "@/#?,") {
+		return errors.New("want HOST:PORT") // what it is may be a secret
+	}
+	_, err := endpoint(h)
+	return err
+}
+
 func endpoint(h string) (string, error) {
 	host, port := h, "2379"
 	if at, p, err := net.SplitHostPort(h); err == nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,7 +83,7 @@ func Host(s string) (string, error) {
 		return addr.Unmap().String(), nil
 	}
 	if h, port, err := net.SplitHostPort(s); err == nil {
-		return "", fmt.Errorf("host %q: want no port; %s:%s", s, h, port)
+		return "", fmt.Errorf("host %q: want no port: leave :%s out, and %s is the host", s, port, h)
 	}
 	return s, dnsName(s)
 }
@@ -121,30 +122,66 @@ func Check(p cluster.Peer) error {
 }
 
 // Unique says which name, id, or host and port occurs twice: then nobody can
-// tell which machine is meant.
+// tell which machine is meant. Of two peers the first of these is all that is said.
 func Unique(peers []cluster.Peer) error {
 	var problems []error
-	taken := map[string]string{}
-	claim := func(what, of string) {
-		if holder, twice := taken[what]; twice {
-			problems = append(problems, fmt.Errorf("%s: given twice, by %q and %q", what, holder, of))
-			return
-		}
-		taken[what] = of
-	}
+	taken := map[string]cluster.Peer{}
 	for _, p := range peers {
-		claim("name "+p.Name, p.Name)
-		if p.ID != p.Name { // else the name has said it
-			claim("id "+p.ID, p.Name)
+		claims := claimsOf(p)
+		again := slices.IndexFunc(claims, func(what string) bool { _, held := taken[what]; return held })
+		own := repeated(claims)
+		switch {
+		case again >= 0:
+			problems = append(problems, twice(claims[again], taken[claims[again]], p))
+		case own != "":
+			problems = append(problems, fmt.Errorf("%s: given twice, by two ports of %q", own, p.Name))
 		}
-		if p.State == cluster.Terminated {
-			continue // a new machine may have its address
-		}
-		for _, port := range ports(p) {
-			claim("address "+net.JoinHostPort(strings.ToLower(p.Host), strconv.Itoa(port.number)), p.Name)
+		for _, what := range claims {
+			if _, held := taken[what]; !held {
+				taken[what] = p
+			}
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// claimsOf is what no other peer may have.
+func claimsOf(p cluster.Peer) []string {
+	claims := []string{"name " + p.Name}
+	if p.ID != p.Name { // else the name has said it
+		claims = append(claims, "id "+p.ID)
+	}
+	if p.State == cluster.Terminated {
+		return claims // a new machine may have its address
+	}
+	for _, port := range ports(p) {
+		claims = append(claims, "address "+net.JoinHostPort(strings.ToLower(p.Host), strconv.Itoa(port.number)))
+	}
+	return claims
+}
+
+func repeated(claims []string) string {
+	for i, what := range claims {
+		if slices.Contains(claims[:i], what) {
+			return what
+		}
+	}
+	return ""
+}
+
+// twice tells the two apart: by their names, or else their hosts, or their ports.
+func twice(what string, a, b cluster.Peer) error {
+	one, other := strconv.Quote(a.Name), strconv.Quote(b.Name)
+	switch {
+	case a.Name != b.Name:
+	case !strings.EqualFold(a.Host, b.Host):
+		one, other = "host "+a.Host, "host "+b.Host
+	case a.PeerPort != b.PeerPort:
+		one, other = fmt.Sprintf("%s with peer port %d", a.Host, a.PeerPort), fmt.Sprintf("with %d", b.PeerPort)
+	default:
+		return fmt.Errorf("%s: given twice, each time with host %s", what, a.Host)
+	}
+	return fmt.Errorf("%s: given twice, by %s and %s", what, one, other)
 }
 
 type port struct {

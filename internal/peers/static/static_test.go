@@ -33,12 +33,13 @@ func TestRefused(t *testing.T) {
 		"a=1.2.3.4,":                    "want name=host",
 		"=1.2.3.4":                      "missing name",
 		"a=":                            "missing host",
-		"a=1.2.3.4,a=1.2.3.5":           "name a: given twice",
+		"a=1.2.3.4,a=1.2.3.5":           "name a: given twice, by host 1.2.3.4 and host 1.2.3.5",
+		"a=1.2.3.4,a=1.2.3.4":           "name a: given twice, each time with host 1.2.3.4",
 		"a=1.2.3.4,b=1.2.3.4":           "address 1.2.3.4:2379: given twice",
 		"a=H.example,b=h.EXAMPLE":       "address h.example:2379: given twice",
 		"a=::1,b=0:0::1":                "address [::1]:2379: given twice",
 		"a=1.2.3.4,b=[::ffff:1.2.3.4]":  "address 1.2.3.4:2379: given twice",
-		"a=1.2.3.4:2380":                "want no port",
+		"a=1.2.3.4:2380":                "want no port: leave :2380 out",
 		"a=[::1]:2380":                  "want no port",
 		"a=[1.2.3.4]":                   "host",
 		"a=1.2.3.300":                   "want an IP address or a DNS name",
@@ -54,6 +55,9 @@ func TestRefused(t *testing.T) {
 		s, err := Open(raw, usual)
 		if err == nil || !strings.Contains(err.Error(), want) || s != nil {
 			t.Errorf("%q: got %v, want %q", raw, err, want)
+		}
+		if strings.Contains(want, "twice") && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: one fault in several lines: %v", raw, err)
 		}
 	}
 	_, err := Open("a,b=,c=1.2.3.4:5", usual)
