@@ -2,10 +2,13 @@ package etcd
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"go.etcd.io/etcd/server/v3/embed"
 )
 
 // owned are etcd's flags that quorate alone sets, and what to use instead.
@@ -96,6 +99,19 @@ func Quota(extra, environ []string) int64 {
 	return usual
 }
 
+// wantsValue says that the newest etcd knows the flag as one that cannot stand
+// alone. Of others, the etcd that is to run says what is wrong.
+func wantsValue(name string) bool {
+	all := flag.NewFlagSet("", flag.ContinueOnError)
+	embed.NewConfig().AddFlags(all)
+	f := all.Lookup(name)
+	if f == nil || instead(name) != "" {
+		return false
+	}
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return !ok || !b.IsBoolFlag()
+}
+
 // parseExtra reads --flag=value, --flag value and --flag (true), with one dash
 // or two; what it cannot read it leaves out and reports.
 func parseExtra(extra []string) ([]Setting, error) {
@@ -113,6 +129,9 @@ func parseExtra(extra []string) ([]Setting, error) {
 		case i+1 < len(extra) && !strings.HasPrefix(extra[i+1], "-"):
 			i++
 			value = extra[i]
+		case wantsValue(flag):
+			problems = append(problems, fmt.Errorf("--%s: want a value", flag))
+			continue
 		default:
 			value = "true"
 		}

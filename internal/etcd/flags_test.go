@@ -91,15 +91,15 @@ func TestEnvWithholdsWhatIsAFlagOrOwned(t *testing.T) {
 }
 
 func TestCheckExtraNamesEveryProblem(t *testing.T) {
-	if err := CheckExtra([]string{"--max-wals", "7", "--pre-vote=false", "-log-level=debug"}); err != nil {
+	if err := CheckExtra([]string{"--max-wals", "7", "--pre-vote=false", "-log-level=debug", "--pre-vote", "--an-older-one"}); err != nil {
 		t.Errorf("free flags are refused: %v", err)
 	}
-	extra := []string{"--name=x", "-data-dir", "/x", "--initial-cluster-token=t", "--discovery-srv=x", "--force-new-cluster", "--unsafe-no-fsync", "--peer-cert-file=x", "stray", "--"}
+	extra := []string{"--name=x", "-data-dir", "/x", "--initial-cluster-token=t", "--discovery-srv=x", "--force-new-cluster", "--unsafe-no-fsync", "--peer-cert-file=x", "stray", "--log-level", "--quota-backend-bytes", "--"}
 	err := CheckExtra(append(extra, "--"))
 	if err == nil {
 		t.Fatal("nothing is refused")
 	}
-	for _, want := range []string{"--name:", "--data-dir:", "--initial-cluster-token:", "--discovery-srv: set by quorate; use a peers source", "--force-new-cluster: set by quorate; use quorate recover", "--unsafe-no-fsync:", "--peer-cert-file:", `"--"`} {
+	for _, want := range []string{"--name:", "--data-dir:", "--initial-cluster-token:", "--discovery-srv: set by quorate; use a peers source", "--force-new-cluster: set by quorate; use quorate recover", "--unsafe-no-fsync:", "--peer-cert-file:", "--log-level: want a value", "--quota-backend-bytes: want a value", `"--"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}
