@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,24 +33,17 @@ type discoveryNewCmd struct {
 }
 
 func (c *discoveryNewCmd) Run(ctx context.Context, to streams) error {
-	hosts := make([]string, len(c.Endpoints))
-	var problems []error
-	for i, e := range c.Endpoints {
-		scheme, host, ok := strings.Cut(e, "://") // as etcdctl takes it
-		switch {
-		case !ok:
-			host = e
-		case scheme == "https" && !c.TLS && c.CACert == "" && c.Cert == "":
-			problems = append(problems, fmt.Errorf("endpoints: %s: want --tls or --cacert with https", e))
-		case scheme != "http" && scheme != "https":
-			problems = append(problems, fmt.Errorf("endpoints: %s: want HOST:PORT", e))
-		}
-		hosts[i] = strings.TrimSuffix(host, "/")
-	}
+	hosts, problems := c.hosts()
 	if c.Size < 1 {
 		problems = append(problems, fmt.Errorf("size: %d: want a number, 1 or more", c.Size))
 	}
-	if err := errors.Join(problems...); err != nil {
+	if (c.User == "") != (c.PasswordFile == "") {
+		problems = append(problems, errors.New("user: want --user and --password-file together"))
+	}
+	if (c.Cert == "") != (c.Key == "") {
+		problems = append(problems, errors.New("cert: want --cert and --key together"))
+	}
+	if err := errors.Join(append(problems, c.absolute())...); err != nil {
 		return usage{err}
 	}
 	source, err := discovery.New(ctx, "etcd://"+strings.Join(hosts, ",")+c.options(), c.Size)
@@ -57,6 +51,45 @@ func (c *discoveryNewCmd) Run(ctx context.Context, to streams) error {
 		_, err = fmt.Fprintln(to.out, source)
 	}
 	return err
+}
+
+// hosts are the endpoints as the source takes them.
+func (c *discoveryNewCmd) hosts() (hosts []string, problems []error) {
+	if len(c.Endpoints) == 0 {
+		problems = append(problems, errors.New("endpoints: empty: want HOST:PORT"))
+	}
+	for _, e := range c.Endpoints {
+		scheme, host, ok := strings.Cut(e, "://") // as etcdctl takes it
+		if !ok {
+			scheme, host = "http", e
+		}
+		host = strings.TrimSuffix(host, "/")
+		switch err := discovery.CheckEndpoint(host); {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("endpoints: %w", err))
+		case scheme == "https" && !c.TLS && c.CACert == "" && c.Cert == "":
+			problems = append(problems, fmt.Errorf("endpoints: %s: want --tls or --cacert with https", e))
+		case scheme != "http" && scheme != "https":
+			problems = append(problems, fmt.Errorf("endpoints: %s: want HOST:PORT", e))
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, problems
+}
+
+// absolute makes paths mean the same wherever the source is used.
+func (c *discoveryNewCmd) absolute() error {
+	for _, path := range []*string{&c.CACert, &c.Cert, &c.Key, &c.PasswordFile} {
+		if *path == "" {
+			continue
+		}
+		found, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = found
+	}
+	return nil
 }
 
 // options are how to connect, as the source takes them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -197,16 +198,34 @@ func TestDiscoveryNewRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"size: 0":                          {"--size", "0", "--endpoints", "127.0.0.1:1"},
 		"want --tls or --cacert":           {"--endpoints", "https://127.0.0.1:1"},
-		"user= and password-file=":         {"--endpoints", "127.0.0.1:1", "--user", "u"},
+		"user: want --user and --password": {"--endpoints", "127.0.0.1:1", "--user", "u"},
+		"cert: want --cert and --key":      {"--endpoints", "127.0.0.1:1", "--cert", "u"},
+		"endpoints: want a port of 1 to":   {"--endpoints", "127.0.0.1:0"},
+		"endpoints: empty: want HOST:PORT": {"--endpoints", ""},
 		"making a token":                   {"--endpoints", "127.0.0.1:1"},
 		"missing flags: --endpoints":       {},
 		"reading password-file":            {"--endpoints", "127.0.0.1:1", "--user", "u", "--password-file", "/no/such"},
 		"reading cacert, cert and key":     {"--endpoints", "127.0.0.1:1", "--cacert", "/no/such"},
-		"a user is given by user= and pas": {"--endpoints", "u:secret@127.0.0.1:1"},
+		"endpoints: want HOST:PORT":        {"--endpoints", "u:secret@127.0.0.1:1"},
 	} {
 		out, stderr, code := r.quorate(append([]string{"discovery", "new"}, args...)...)
-		if code == 0 || out != "" && !strings.Contains(out, "Usage") || !strings.Contains(stderr, want) || strings.Contains(stderr, "secret") {
+		bad := 2
+		if strings.HasPrefix(want, "making") || strings.HasPrefix(want, "reading") { // the world's, not the input's
+			bad = 1
+		}
+		if code != bad || out != "" && !strings.Contains(out, "Usage") || !strings.Contains(stderr, want) || strings.Contains(stderr, "secret") {
 			t.Errorf("%v: %d %q %q, want %q", args, code, out, stderr, want)
 		}
+	}
+}
+
+// TestDiscoveryNewPaths: what is printed is used in other directories.
+func TestDiscoveryNewPaths(t *testing.T) {
+	c := discoveryNewCmd{User: "root", PasswordFile: "pw", CACert: "/ca.pem"}
+	here, err := os.Getwd()
+	must(t, errors.Join(err, c.absolute()))
+	want := url.Values{"user": {"root"}, "cacert": {"/ca.pem"}, "password-file": {filepath.Join(here, "pw")}}
+	if got := c.options(); got != "?"+want.Encode() {
+		t.Errorf("got %s, want %s", got, want.Encode())
 	}
 }
