@@ -22,9 +22,25 @@ type explainCmd struct {
 	Look   time.Duration `default:"4s" help:"How long to look for answers of other agents and the store; for those who run etcd themselves, how long a member must be silent to count as dead."`
 }
 
-func (c *explainCmd) problems(ctx context.Context) []error { return problemsOf(ctx, c.Config) }
+func (c *explainCmd) problems(ctx context.Context) []error {
+	return append(c.times(), problemsOf(ctx, c.Config)...)
+}
+
+// times says what is wrong with the limits of time.
+func (c *explainCmd) times() (problems []error) {
+	if c.Look <= 0 {
+		problems = append(problems, fmt.Errorf("look: %s: want a time above zero", c.Look))
+	}
+	if c.Wait < 0 {
+		problems = append(problems, fmt.Errorf("wait: %s: want no negative time", c.Wait))
+	}
+	return problems
+}
 
 func (c *explainCmd) Run(ctx context.Context, to streams) error {
+	if problems := c.times(); len(problems) > 0 {
+		return usage{allOf(append(problems, problemsOf(ctx, c.Config)...))}
+	}
 	w, err := wire(ctx, c.Config, to.err)
 	if err != nil {
 		return err

@@ -53,9 +53,6 @@ func (c *explainCmd) print(ctx context.Context, w *wiring, to streams) error {
 	if c.Register && w.cfg.Store != "" {
 		return usage{errors.New("register: want no --store with it: a ledger is kept by agents, so let quorate run keep this node")}
 	}
-	if c.Wait < 0 || c.Look <= 0 {
-		return usage{errors.New("wait, look: want no negative time")}
-	}
 	node := c.node(w)
 	d, err := node.Run(ctx, c.Wait)
 	switch start, ok := printed.Start(d); {
