@@ -143,9 +143,13 @@ func (t PeerTLS) PeerFiles() tlsfiles.Files {
 	return tlsfiles.Files{Cert: t.PeerCertFile, Key: t.PeerKeyFile, CA: t.PeerTrustedCAFile, ClientCertAuth: t.PeerClientCertAuth}
 }
 
-// Ports are this node's, and so the group's usual ones.
+// Ports are this node's, and so the group's usual ones. Where one is none,
+// Validate says so by its key, and no peer is said to be wrong by it too.
 func (c Config) Ports() peers.Ports {
 	p := peers.Ports{Client: c.ClientPort, Peer: c.PeerPort, Agent: c.AgentPort, Scheme: "https"}
+	if slices.ContainsFunc([]int{p.Client, p.Peer, p.Agent}, func(n int) bool { return n < 1 || n > 65535 }) {
+		p.Client, p.Peer, p.Agent = 2379, 2380, 2378
+	}
 	if c.PeerFiles().Empty() {
 		p.Scheme = "http"
 	}

@@ -263,7 +263,7 @@ func (c Config) WithoutAgent() []string {
 	if err != nil {
 		return all
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), viewLimit)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), viewLimit, fmt.Errorf("no answer within %s", viewLimit))
 	defer cancel()
 	view, err := source.View(ctx)
 	if err != nil {

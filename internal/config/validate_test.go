@@ -24,6 +24,7 @@ func TestValidate(t *testing.T) {
 		"--etcd=https://example.org/e": "etcd: https://example.org/e: want #sha256= and 64 hexadecimal digits at the end",
 		"--etcd=":                      "etcd: empty: want built-in, a path, a directory of versions or a URL",
 		"--client-port=0":              "client-port: 0: want",
+		"--client-port=99999":          "client-port: 99999: want 1 to 65535",
 		"--peer-port=65536":            "peer-port: 65536: want",
 		"--agent-port=2380":            "agent-port: 2380 is peer-port too",
 		"--health-port=2378":           "health-port: 2378 is agent-port too",
@@ -65,6 +66,7 @@ func TestValidate(t *testing.T) {
 		"--backup-copy=file:///x":      "store: not given, and backup-copy is",
 		"--etcd-user=root":             "etcd-password-file: ",
 		"--etcd-password-file=/no":     "etcd-user: ",
+		"--etcd-flags=--log-level":     "etcd-flags: --log-level: want a value",
 		"--etcd-flags=--name=x":        "etcd-flags: ",
 		"--cert-file=/no":              "key-file: ",
 		"--trusted-ca-file=/no":        "cert-file: not given",
@@ -76,6 +78,9 @@ func TestValidate(t *testing.T) {
 		problems := lines(must(t, good(t, arg)...).Validate())
 		if !strings.Contains("\n"+problems, "\n"+want) {
 			t.Errorf("%s: got %q, want %q", arg, problems, want)
+		}
+		if strings.Contains(problems, "_port") {
+			t.Errorf("%s: a port is said to be each peer's fault too: %s", arg, problems)
 		}
 	}
 }
