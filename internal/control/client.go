@@ -23,6 +23,9 @@ func NewClient(base string, h *http.Client) *Client {
 	return &Client{base: strings.TrimSuffix(base, "/"), http: h}
 }
 
+// Base is the agent's URL.
+func (c *Client) Base() string { return c.base }
+
 // Exchange gives the agent our report and returns its own.
 func (c *Client) Exchange(ctx context.Context, ours cluster.Report) (cluster.Report, error) {
 	return call[cluster.Report](ctx, c, http.MethodPost, "/v1/report", ours)

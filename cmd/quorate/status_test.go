@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/cluster"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/control"
+)
+
+// TestStatusOfTwoClusters: an agent of another cluster in the peers is told, also
+// of one that has the same name.
+func TestStatusOfTwoClusters(t *testing.T) {
+	of := func(name string, ids ...cluster.MemberID) control.Status {
+		s := control.Status{Cluster: name, State: control.Healthy}
+		for _, id := range ids {
+			s.Nodes = append(s.Nodes, control.Node{MemberID: id, Role: "voter"})
+		}
+		return s
+	}
+	fresh := control.Status{Cluster: "dev", State: control.NoQuorum, Nodes: []control.Node{{Name: "x", Role: "spare"}}}
+	for name, row := range map[string]struct {
+		told  []control.Status
+		state control.State
+	}{
+		"one cluster":             {[]control.Status{of("dev", 1, 2, 3), of("dev", 1, 2, 3)}, control.Healthy},
+		"an older member list":    {[]control.Status{of("dev", 1, 2, 3), of("dev", 3, 4, 5)}, control.Healthy},
+		"two of one name":         {[]control.Status{of("dev", 1, 2, 3), of("dev", 4)}, control.Degraded},
+		"two, the other first":    {[]control.Status{of("else", 4), of("dev", 1, 2, 3)}, control.Degraded},
+		"one that is no part yet": {[]control.Status{of("dev", 1, 2, 3), fresh}, control.Healthy},
+	} {
+		var list strings.Builder
+		for i, s := range row.told {
+			agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(s) }))
+			defer agent.Close()
+			host, port, _ := strings.Cut(strings.TrimPrefix(agent.URL, "http://"), ":")
+			list.WriteString("- {name: n" + string(rune('a'+i)) + ", host: " + host + ", agent_port: " + port + ", client_port: 1" + string(rune('0'+i)) + ", peer_port: 2" + string(rune('0'+i)) + "}\n")
+		}
+		path := filepath.Join(t.TempDir(), "peers.yaml")
+		must(t, os.WriteFile(path, []byte(list.String()), 0o600))
+		c := statusCmd{Target: config.Target{Peers: "file://" + path, Timeout: time.Minute, AgentPort: 2378}}
+		got, err := c.ask(t.Context())
+		if err != nil || got.State != row.state || (got.Reason == "") != (row.state == control.Healthy) {
+			t.Errorf("%s: %s %q, %v; want %s", name, got.State, got.Reason, err, row.state)
+		}
+	}
+}
