@@ -158,7 +158,7 @@ func (c Config) checkPeers(p *problems) {
 	switch {
 	case !ok:
 		p.say("name", "%q is not in peers: %s", c.Name, names(view))
-	case c.Host != "" && !sameHost(me.Host, c.Host):
+	case c.Host != "" && !strings.ContainsAny(c.Host, "@/") && !sameHost(me.Host, c.Host):
 		p.say("host", "%s, but peers say %s of %q", c.Host, me.Host, c.Name)
 	}
 }
