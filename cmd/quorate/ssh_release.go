@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/hosts"
 	"github.com/quorate/quorate/internal/hosts/deploy"
 	"github.com/quorate/quorate/internal/publish"
+	"github.com/quorate/quorate/internal/smallfile"
 	"github.com/quorate/quorate/internal/unit"
 )
 
@@ -160,9 +161,6 @@ var (
 	uploadName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$`)
 )
 
-// uploadLimit is more than any certificate or key is.
-const uploadLimit = 1 << 20
-
 // uploads reads the files to upload: NAME=FILE.
 func uploads(items []string, fill *strings.Replacer) (map[string][]byte, error) {
 	out := map[string][]byte{}
@@ -174,12 +172,10 @@ func uploads(items []string, fill *strings.Replacer) (map[string][]byte, error) 
 			continue
 		}
 		path = fill.Replace(path)
-		data, err := os.ReadFile(path)
+		data, err := smallfile.ReadAny(path)
 		switch {
 		case err != nil:
 			problems = append(problems, fmt.Errorf("file: %s: %w", name, unread(path, err)))
-		case len(data) > uploadLimit:
-			problems = append(problems, fmt.Errorf("file: %s: %d bytes, and %d is the limit", path, len(data), uploadLimit))
 		case out[name] != nil:
 			problems = append(problems, fmt.Errorf("file: %s: given twice", name))
 		}

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+
+	"github.com/quorate/quorate/internal/smallfile"
 )
 
 // ReadCredential reads the file that a parameter of the URL names.
 func ReadCredential(parameter, path string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := smallfile.ReadAny(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: want the path of a file", WithoutPath(parameter, err))
 	}

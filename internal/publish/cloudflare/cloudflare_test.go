@@ -274,7 +274,7 @@ func TestReadToken(t *testing.T) {
 	}
 	for _, row := range []struct{ file, variable, want, err string }{
 		{file, "x", "from-file", ""}, {"", "x", "x", ""}, {"", "", "", "CLOUDFLARE_API_TOKEN"}, {"", "a b", "", "no API token"}, {file + "x", "x", "", "token-file: no such file"},
-		{"hunter2", "", "", "token-file: no such file"},
+		{"/dev/zero", "", "", "1 MiB at most"}, {"hunter2", "", "", "token-file: no such file"},
 	} {
 		got, err := cloudflare.ReadToken(row.file, row.variable)
 		if got != row.want || (err != nil) != (row.err != "") || err != nil && (!strings.Contains(err.Error(), row.err) || strings.Contains(err.Error(), "hunter2")) {
