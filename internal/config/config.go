@@ -22,6 +22,7 @@ import (
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/peers"
+	"github.com/quorate/quorate/internal/publish"
 	"github.com/quorate/quorate/internal/smallfile"
 	"github.com/quorate/quorate/internal/tlsfiles"
 )
@@ -176,7 +177,7 @@ func (p Process) Password() (Secret, error) {
 	}
 	text, err := smallfile.Read(p.EtcdPasswordFile)
 	if err != nil {
-		return Secret{}, fmt.Errorf("etcd-password-file: %w", err)
+		return Secret{}, fmt.Errorf("etcd-password-file: %w: want the path of a file", publish.WithoutPath("reading it", err))
 	}
 	password := strings.TrimRight(string(text), "\r\n")
 	if password == "" || strings.ContainsAny(password, "\r\n") {

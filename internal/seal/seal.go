@@ -115,6 +115,8 @@ func (s *Sealer) checkIdentities() ([]age.Identity, error) {
 func readKeys(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	switch {
+	case strings.Contains(name, "AGE-SECRET-KEY-"):
+		return nil, errors.New("is a secret key: want the path of the file that holds it, and a new key, because this one has been seen")
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
