@@ -311,7 +311,6 @@ var equivalent = map[string]string{
 	"holder: s.ID != 0 is true":                                         "a data directory has a member id",
 	"isFounder: ok is true":                                             "the zero founder's URL is empty, and ours is not",
 	"keep: ok (3) is true":                                              "a rule that has nothing to say says the zero decision",
-	"listed: in is true":                                                "a peer that is not there has no name",
 	"mayStartAsFounder: o.Disk.State != cluster.DiskEmpty is false":     "every caller has an empty disk; it stays because a founding must never depend on that",
 	"nextSeed: b.Known() (4) is true":                                   "only founders of a backup's charter say SeedFailed",
 	"turnSick: found is true":                                           "without a keeper its cluster id is 0",

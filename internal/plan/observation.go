@@ -208,7 +208,7 @@ func (o Observation) keeper() (k cluster.Report, found, torn bool) {
 // OfAnother says that our data is another cluster's, by its stamp.
 func (o Observation) OfAnother() bool {
 	s := o.Disk.Stamp
-	return o.Disk.State == cluster.DiskData && s != nil && s.Cluster != o.Settings.Cluster
+	return s != nil && s.Cluster != o.Settings.Cluster
 }
 
 // IsKeeper says that our own etcd leads, and has proved it by a linearizable read.

@@ -81,6 +81,7 @@ func whoRows() map[string]row {
 		"all well":                         {house3(), "a b c"},
 		"nothing known":                    {Observation{}, "leave: this node's etcd does not lead"},
 		"a follower":                       {see(data(1), following), "leave: this node's etcd does not lead"},
+		"another cluster's data":           {house3(disk(func(d *cluster.Disk) { d.Stamp.Cluster = "x" })), "leave: this node's etcd does not lead"},
 		"before the ready mark":            {house3(ledger(func(l *Ledger) { l.Ready = cluster.Absent[cluster.ReadyMark]() })), "leave: the epoch is not known to be ready"},
 		"the ready mark is unread":         {house3(ledger(func(l *Ledger) { l.Ready = cluster.Unknown[cluster.ReadyMark]() })), "leave: the epoch is not known to be ready"},
 		"not of the charter in force":      {house3(refounded), "leave: the etcd that runs here is not of the charter in force"},
