@@ -61,7 +61,7 @@ var arrows = map[string][]string{
 	"internal/store/storetest":     {"internal/store"},
 	"internal/lifecycle":           {"internal/aws", "internal/cluster"},
 	"internal/cloudwatch":          {"internal/aws"},
-	"internal/publish":             {"internal/cluster"},
+	"internal/publish":             {"internal/cluster", "internal/smallfile"},
 	"internal/publish/lookup":      {"internal/cluster"},
 	"internal/publish/route53":     {"internal/publish"},
 	"internal/publish/rfc2136":     {"internal/publish"},
@@ -80,7 +80,7 @@ var arrows = map[string][]string{
 	"internal/hosts/deploy": {"internal/control", "internal/hosts", "internal/hosts/probe", "internal/hosts/ssh"},
 	"cmd/quorate": {"internal/agent", "internal/aws", "internal/background", "internal/backup", "internal/chain", "internal/child", "internal/cloudwatch", "internal/cluster", "internal/config", "internal/control", "internal/durable", "internal/gate", "internal/seal", "internal/seal/kms",
 		"internal/etcd", "internal/firewall", "internal/ledger", "internal/lifecycle", "internal/peers", "internal/peers/discovery", "internal/plan", "internal/printed", "internal/replay", "internal/publish", "internal/publish/lookup", "internal/publish/route53",
-		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/tlsfiles", "internal/doctor", "internal/hosts", "internal/hosts/deploy", "internal/hosts/probe", "internal/hosts/ssh", "internal/unit", "internal/v2backup"},
+		"internal/publish/rfc2136", "internal/publish/cloudflare", "internal/publish/clouddns", "internal/stack", "internal/stack/deploy", "internal/store", "internal/smallfile", "internal/tlsfiles", "internal/doctor", "internal/hosts", "internal/hosts/deploy", "internal/hosts/probe", "internal/hosts/ssh", "internal/unit", "internal/v2backup"},
 }
 
 // pure is all that the core may import of the standard library.
