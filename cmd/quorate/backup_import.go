@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ func (c *backupImport) problems(context.Context) []error {
 	if (c.User == "") != (c.PasswordFile == "") {
 		all = append(all, errors.New("user, password-file: want both or none"))
 	}
+	if len(c.Endpoints) == 0 || slices.Contains(c.Endpoints, "") {
+		all = append(all, errors.New("endpoints: want HOST:PORT of the cluster to import to"))
+	}
 	for _, e := range c.Endpoints {
 		if scheme, _, ok := strings.Cut(e, "://"); ok && scheme != "http" && scheme != "https" {
 			all = append(all, fmt.Errorf("endpoints: %s: want HOST:PORT", e))
@@ -64,6 +68,9 @@ func (c *backupImport) Run(ctx context.Context, to streams) error {
 	result, err := v2backup.Import(ctx, file, nil, time.Now, true)
 	if err != nil {
 		return usage{fmt.Errorf("file: reading %s: %w", c.File, err)}
+	}
+	if result == (v2backup.Result{}) {
+		return usage{fmt.Errorf("file: %s holds no key at all: is it whole?", c.File)}
 	}
 	if !c.DryRun {
 		if result, err = c.write(ctx, file); err != nil {

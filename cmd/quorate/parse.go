@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,12 +35,12 @@ func parse(ctx context.Context, build func() (*kong.Kong, error), args []string)
 		rest, isUnknown := without(args, err)
 		switch {
 		case isUnknown:
-			unknown, args = append(unknown, err), rest
+			unknown, args = append(unknown, untold(err)), rest
 			continue
 		case len(unknown) == 0:
-			return parsed, err
+			return parsed, untold(err)
 		case err != nil:
-			return nil, errors.Join(append(unknown, err)...)
+			return nil, errors.Join(append(unknown, untold(err))...)
 		}
 		if c, ok := parsed.Selected().Target.Addr().Interface().(checked); ok {
 			unknown = append(unknown, c.problems(ctx)...)
@@ -53,6 +54,24 @@ var (
 	lacksValue  = regexp.MustCompile(`^(--[a-z0-9-]+): expected .* value but got "([^"]*)"`)
 	number      = regexp.MustCompile(`^-[0-9.]`)
 )
+
+// flagLike is what may be told in the place of a value: a key in a file's place
+// may not.
+var flagLike = regexp.MustCompile(`^-{1,2}[a-z0-9][a-z0-9.-]{0,60}(=.*)?$`)
+
+// untold is err without what begins with a dash and is no flag.
+func untold(err error) error {
+	if err == nil {
+		return nil
+	}
+	if m := lacksValue.FindStringSubmatch(err.Error()); m != nil && !flagLike.MatchString(m[2]) {
+		return fmt.Errorf("%s: want a value that does not begin with a dash, or %s=VALUE", m[1], m[1])
+	}
+	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil && !flagLike.MatchString(m[1]) {
+		return errors.New("an argument begins with a dash and is no flag")
+	}
+	return err
+}
 
 // negative is args with the flag and the negative number that follows it made
 // one word, if that is what err is about.

@@ -35,6 +35,9 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 	case len(c.GiveUp) > 0 && !c.Empty:
 		return usage{fmt.Errorf("give-up: it goes with --empty alone")}
 	}
+	if err := control.CheckReason(c.Reason); err != nil {
+		return usage{err}
+	}
 	e, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.Explanation, error) { return a.Explain(ctx) })
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/config"
@@ -33,15 +34,15 @@ func (c *rollCmd) Run(ctx context.Context, out io.Writer) error {
 // upgradeCmd takes etcd to another version, one minor and one member at a time.
 type upgradeCmd struct {
 	rollFlags
-	To string `help:"Where to: a version that every node's --etcd offers; an older minor is a downgrade. Default: the newest that all offer." placeholder:"VERSION"`
+	To *string `help:"Where to: a version that every node's --etcd offers; an older minor is a downgrade. Default: the newest that all offer." placeholder:"VERSION"`
 }
 
 func (c *upgradeCmd) Run(ctx context.Context, out io.Writer) error {
 	q := control.RollRequest{Kind: cluster.RollUpgrade}
-	if c.To != "" {
-		to, err := cluster.ParseVersion(c.To)
-		if err != nil {
-			return usage{fmt.Errorf("to: %q: want a version such as 3.7.3", c.To)}
+	if c.To != nil {
+		to, err := cluster.ParseVersion(*c.To)
+		if err != nil || to.String() != strings.TrimPrefix(*c.To, "v") {
+			return usage{fmt.Errorf("to: %q: want a version such as 3.7.3", *c.To)}
 		}
 		q.To = to
 	}
@@ -54,6 +55,9 @@ const planRefused = 3
 func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollRequest) error {
 	if set := count(c.Plan, c.Cancel, c.Watch); set > 1 {
 		return usage{errors.New("plan, cancel, watch: want one of them at most")}
+	}
+	if err := control.CheckReason(c.Reason); err != nil {
+		return usage{err}
 	}
 	q.Reason, q.By = c.Reason, operator()
 	switch {

@@ -91,8 +91,15 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 			}
 		}
 	}
-	if unknown := unknownNames(q.Lost, append(plan.LastMembers(s.observation), bestMembers(s, reports)...)); len(unknown) > 0 {
+	known := append(plan.LastMembers(s.observation), bestMembers(s, reports)...)
+	if unknown := unknownNames(q.Lost, known); len(unknown) > 0 {
 		return cluster.Verdict{}, fmt.Errorf("%w: lost: no such member: %s", control.ErrRefused, strings.Join(unknown, ", "))
+	}
+	for _, r := range reports {
+		known = append(known, cluster.Member{Name: r.Name})
+	}
+	if unknown := unknownNames(q.GiveUp, known); len(unknown) > 0 {
+		return cluster.Verdict{}, fmt.Errorf("%w: give-up: no such node: %s", control.ErrRefused, strings.Join(unknown, ", "))
 	}
 	word := cluster.Verdict{Epoch: c.Value().Epoch, Lost: q.Lost, Empty: q.Empty, GiveUp: q.GiveUp, Backup: q.Backup, NoLog: q.NoLog, Reason: q.Reason}
 	if err := mayPassOver(s.observation, word); err != nil {

@@ -46,6 +46,7 @@ func TestWhoMayBeGivenUp(t *testing.T) {
 		{"that only the survivor's own data lists", []string{"e"}, nil, ""},
 		{"by peer URL, with a name", []string{at("10.0.0.2")}, nil, "no such member"},
 		{"nobody", []string{"b", "x"}, nil, "no such member: x"},
+		{"passed over, and nobody is called so", []string{"give up"}, nil, "give-up: no such node: zz"},
 		{"without a name, and it answers with data", []string{at("10.0.0.4")}, new(data(nameless)), "answers, and holds data"},
 	} {
 		t.Run(row.story, func(t *testing.T) {
@@ -55,7 +56,11 @@ func TestWhoMayBeGivenUp(t *testing.T) {
 				s.observation.Reports = append([]cluster.Report{*row.also}, o.Reports...)
 			}
 			g.published.Store(s)
-			_, err := g.Recover(t.Context(), control.RecoverRequest{Lost: row.lost})
+			q := control.RecoverRequest{Lost: row.lost}
+			if row.lost[0] == "give up" {
+				q = control.RecoverRequest{Empty: true, GiveUp: []string{"of a", "zz"}}
+			}
+			_, err := g.Recover(t.Context(), q)
 			switch {
 			case row.want == "" && err != nil:
 				t.Error(err)

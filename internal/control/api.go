@@ -104,7 +104,7 @@ const longestPause = 7 * 24 * time.Hour
 // CheckPause says all that is wrong with a pause that somebody asks for.
 func CheckPause(length time.Duration, reason string) error {
 	var errs []error
-	if length <= 0 || length > longestPause {
+	if length < time.Second || length > longestPause {
 		errs = append(errs, fmt.Errorf("for: %s: want a time between 1s and %s", length, longestPause))
 	}
 	if strings.TrimSpace(reason) == "" {

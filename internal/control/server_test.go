@@ -101,6 +101,8 @@ func TestCheckPause(t *testing.T) {
 		{longestPause, "disks", ""},
 		{0, "disks", "for"},
 		{-time.Second, "disks", "for"},
+		{time.Second, "disks", ""},
+		{time.Second - 1, "disks", "for"},
 		{longestPause + 1, "disks", "for"},
 		{time.Hour, " ", "reason"},
 		{0, "", "for reason"},
