@@ -2,6 +2,7 @@ package ship
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,21 +73,34 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// TestChecksFail: a member that does not say its hash ships all the same.
+// TestChecksFail: a member that does not say its hash, or not of which revision,
+// ships all the same, and none of it late.
 func TestChecksFail(t *testing.T) {
-	inWorld(t, 3, func(w *world) {
-		w.full()
-		w.pass(5 * time.Second)
-		w.put(1, 1)
-		w.pass(time.Second)
-		w.nodes[1].parts.Hash = func(ctx context.Context) (chain.HashKV, error) { // it hangs
+	for name, hash := range map[string]func(context.Context) (chain.HashKV, error){
+		"it hangs": func(ctx context.Context) (chain.HashKV, error) {
 			<-ctx.Done()
 			return chain.HashKV{}, ctx.Err()
-		}
-		for range 30 {
-			w.put(1, 1)
-			w.pass(time.Minute)
-			w.wantStored(1)
-		}
-	})
+		},
+		"no revision": func(context.Context) (chain.HashKV, error) { return chain.HashKV{Compact: -1, Hash: 7}, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				w.full()
+				w.pass(5 * time.Second)
+				w.put(1, 1)
+				w.pass(time.Second)
+				for _, n := range w.nodes {
+					n.parts.Hash = hash
+				}
+				for range 30 {
+					w.put(1, 1)
+					w.pass(time.Minute)
+					w.wantStored(1)
+				}
+				if said := w.said.String(); strings.Contains(said, "not being stored") {
+					t.Error(said)
+				}
+			})
+		})
+	}
 }

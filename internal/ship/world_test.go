@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,8 +41,10 @@ type world struct {
 	rev    int64
 	backup *cluster.Backup
 	epoch  cluster.Epoch
-	inUse  int64 // bytes of every member's database
-	hashed int   // times that a member was asked for its hash
+	inUse  int64           // bytes of every member's database
+	hashed int             // times that a member was asked for its hash
+	said   strings.Builder // what the shippers warn of
+	log    slog.Handler    // into said
 }
 
 // member is one node: a log, and a shipper while its agent runs.
@@ -129,6 +132,7 @@ func inWorld(t *testing.T, n int, test func(*world)) {
 		}
 		defer st.Close()
 		w := &world{t: t, dir: dir, store: &faulty{Store: st}, epoch: 1}
+		w.log = slog.NewTextHandler(&w.said, &slog.HandlerOptions{Level: slog.LevelWarn})
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.codec, err = chain.NewCodec(nil); err != nil {
@@ -178,7 +182,7 @@ func (m *member) create(index uint64) {
 
 func (m *member) start() {
 	ctx, stop := context.WithCancel(context.Background())
-	m.Shipper, m.stop, m.done = New(Parts{Log: slog.New(slog.DiscardHandler), Cluster: "test", Node: m.name, WALDir: m.walDir(),
+	m.Shipper, m.stop, m.done = New(Parts{Log: slog.New(m.w.log), Cluster: "test", Node: m.name, WALDir: m.walDir(),
 		Store: view{m.w.store, m}, Codec: m.w.codec, Status: m.status, Hash: m.hash, Look: m.look}), stop, make(chan struct{})
 	go func() {
 		defer close(m.done)
