@@ -1,10 +1,13 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/quorate/quorate/internal/backup"
@@ -32,10 +35,31 @@ type Plan struct {
 	Segments int            `json:"segments"`
 	Bytes    int64          `json:"segment_bytes"` // as stored
 	Etcd     string         `json:"etcd_version"`  // that took the snapshot; the log is of its minor, or cannot be replayed
-	// Broken says why the chain is not read to the end that it once had. What was
-	// written behind that is lost, so a restore to the end asks a person first.
+	// Broken says why the chain is not read to the cut, or to the end that it once
+	// had. What was written behind that is lost, so a restore asks a person first. It
+	// is empty when the cut surely lies before the damage.
 	Broken string `json:"broken,omitempty"`
+	// Passed are newer backups than the snapshot that Survey could not take.
+	Passed []Passed `json:"passed_over,omitempty"`
+
+	newer string // Broken, of a newer chain than the plan's
 }
+
+// Damage is Broken, of the plan's chain or of a newer one: the log may go on
+// behind it.
+func (p Plan) Damage() string { return cmp.Or(p.Broken, p.newer) }
+
+// Passed is a backup that is passed over for an older one, and why.
+type Passed struct {
+	Key string `json:"key"`
+	Why string `json:"why"`
+	// Lost says that the plan may lack what it holds: neither does the log reach so
+	// far, nor did the cut ask for a moment that is reached exactly.
+	Lost bool `json:"lost,omitempty"`
+}
+
+// End is the index where the plan ends.
+func (p Plan) End() uint64 { return max(p.Last.Index, p.Base.Index) }
 
 // Reaches is the moment of the last write that is surely in it, by the clock of
 // the node that shipped it or took the snapshot.
@@ -80,6 +104,10 @@ func Survey(ctx context.Context, src Source, cut Cut) ([]Plan, error) {
 		p, err := survey(ctx, src, cut, b, chains)
 		switch {
 		case err == nil:
+			if cut.heldBy(b) {
+				p.Broken, p.newer = "", ""
+			}
+			p.Passed = passed(problems, p)
 			plans = append(plans, p)
 		case errors.Is(err, ErrNothing):
 			why = cmpErr(why, err)
@@ -98,6 +126,14 @@ func isBad(err error) bool {
 	return errors.Is(err, chain.ErrDamaged) || errors.Is(err, seal.ErrUnsigned) || errors.Is(err, seal.ErrForged)
 }
 
+// beside tells of a fault together with what it has led to.
+func beside(err, bad error) error {
+	if bad == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, bad)
+}
+
 func cmpErr(first, second error) error {
 	if first != nil {
 		return first
@@ -110,6 +146,36 @@ func told(problems []backup.Problem) (s string) {
 		s += "; " + p.String()
 	}
 	return s
+}
+
+// stem is how a manifest's key tells what it holds, even when it is unreadable.
+var stem = regexp.MustCompile(`^backups/(\d+)/(\d{8}T\d{6}Z)-(\d+)-`)
+
+// passed are the problems that may stand for newer backups than the plan's, not
+// behind its cut.
+func passed(problems []backup.Problem, p Plan) (all []Passed) {
+	for _, problem := range problems {
+		m := stem.FindStringSubmatch(problem.Key)
+		if m == nil {
+			continue
+		}
+		epoch, _ := strconv.ParseUint(m[1], 10, 64)
+		at, _ := time.Parse("20060102T150405Z", m[2])
+		b := cluster.Backup{Epoch: cluster.Epoch(epoch), At: at}
+		b.Revision, _ = strconv.ParseInt(m[3], 10, 64)
+		older := b.Epoch < p.Base.Epoch || b.Epoch == p.Base.Epoch && b.Revision <= p.Base.Revision
+		if older || beyond(b, p.Cut) {
+			continue
+		}
+		reached := b.Epoch == p.Base.Epoch && b.Revision <= p.Last.Revision
+		all = append(all, Passed{Key: problem.Key, Why: problem.Err.Error(), Lost: !reached && !p.Cut.exact()})
+	}
+	return all
+}
+
+// heldBy says that the snapshot alone leads to the cut.
+func (c Cut) heldBy(b cluster.Backup) bool {
+	return c.Index > 0 && c.Index <= b.Index || c.Revision > 0 && c.Revision <= b.Revision || !c.Time.IsZero() && !c.Time.After(b.At)
 }
 
 // beyond says that the snapshot is surely behind the cut.
@@ -133,6 +199,9 @@ func survey(ctx context.Context, src Source, cut Cut, b cluster.Backup, chains [
 		}
 		begin, err := from(ctx, src.Log, c, b.Index)
 		if errors.Is(err, chain.ErrNone) || errors.Is(err, chain.ErrGap) {
+			if p.newer = cmp.Or(p.newer, p.Broken); p.newer == "" && isBad(err) {
+				p.newer = err.Error()
+			}
 			continue
 		}
 		if err != nil {
@@ -141,31 +210,36 @@ func survey(ctx context.Context, src Source, cut Cut, b cluster.Backup, chains [
 		p.From = begin
 		return p.until(ctx, src, c)
 	}
-	if cut.Index > b.Index || cut.Revision > b.Revision {
-		return Plan{}, fmt.Errorf("no log goes on from %s, which is at index %d and revision %d, to %s: %w", b.Key, b.Index, b.Revision, cut, ErrNothing)
+	if cut.Index > b.Index || cut.Revision > b.Revision && p.Damage() == "" {
+		return Plan{}, fmt.Errorf("no log goes on from %s, which is at index %d and revision %d, to %s: %w%s", b.Key, b.Index, b.Revision, cut, ErrNothing, because(p.Damage()))
 	}
 	return p, nil
 }
 
-// from is where the log goes on behind an index. Damage before it is no matter.
+// from is where the log goes on behind an index. Damage before it is no matter;
+// damage right behind it is told beside the ErrGap or ErrNone that it makes.
 func from(ctx context.Context, log chain.Reader, c chain.Chain, index uint64) (cluster.LogEnd, error) {
 	end, err := log.From(ctx, c, index)
 	if !isBad(err) {
 		return end, err
 	}
+	var bad error
 	for _, s := range c.Segments {
 		h, _, err := log.Header(ctx, c.Epoch, c.Number, s.Number)
 		switch {
 		case isBad(err):
+			bad = cmpErr(bad, err)
 		case err != nil:
 			return cluster.LogEnd{}, err
 		case h.Last > index && h.First > index+1:
-			return cluster.LogEnd{}, chain.ErrGap
+			return cluster.LogEnd{}, beside(chain.ErrGap, bad)
 		case h.Last > index:
 			return h.Claimed(), nil
+		default:
+			bad = nil
 		}
 	}
-	return cluster.LogEnd{}, chain.ErrNone
+	return cluster.LogEnd{}, beside(chain.ErrNone, bad)
 }
 
 // until finds the plan's last segment: the first that may hold the cut. Only an
@@ -173,14 +247,16 @@ func from(ctx context.Context, log chain.Reader, c chain.Chain, index uint64) (c
 // it says.
 func (p Plan) until(ctx context.Context, src Source, c chain.Chain) (Plan, error) {
 	c.Segments = slices.DeleteFunc(slices.Clone(c.Segments), func(s chain.Stored) bool { return s.Number <= p.From.Number })
-	last, err := p.last(ctx, src.Log, c)
+	last, found, err := p.last(ctx, src.Log, c)
 	if isBad(err) {
-		p, last, err = p.beforeDamage(ctx, src.Log, c)
+		p, last, found, err = p.beforeDamage(ctx, src.Log, c)
 	}
 	if err != nil {
 		return Plan{}, err
 	}
-	p.Last = last
+	if p.Last = last; found {
+		p.Broken, p.newer = "", ""
+	}
 	for _, s := range c.Segments {
 		if s.Number <= last.Number {
 			p.Segments++
@@ -190,54 +266,55 @@ func (p Plan) until(ctx context.Context, src Source, c chain.Chain) (Plan, error
 	if p.Segments == 0 {
 		p.From = cluster.LogEnd{}
 	}
-	if end := max(p.Last.Index, p.Base.Index); p.Cut.Index > end {
+	if end := p.End(); p.Cut.Index > end {
 		return Plan{}, fmt.Errorf("the log ends at index %d: %w%s", end, ErrNothing, because(p.Broken))
 	}
 	return p, nil
 }
 
-// last finds it by reading few headers; the zero LogEnd is none.
-func (p Plan) last(ctx context.Context, log chain.Reader, c chain.Chain) (cluster.LogEnd, error) {
+// last finds it by reading few headers, and whether a segment surely holds the
+// cut, or lies behind it; the zero LogEnd is none.
+func (p Plan) last(ctx context.Context, log chain.Reader, c chain.Chain) (end cluster.LogEnd, found bool, err error) {
 	number := c.Last()
 	h, err := chain.Header{}, chain.ErrNone
 	if p.Cut != (Cut{}) {
 		h, err = log.Find(ctx, c, p.Cut.within)
 	}
+	found = err == nil
 	switch {
 	case errors.Is(err, chain.ErrNone): // all of it
 	case err != nil:
-		return cluster.LogEnd{}, err
+		return end, false, err
 	case !p.Cut.Time.IsZero():
 		number = h.Number - 1
 	default:
 		number = h.Number
 	}
 	if number < c.First() {
-		return cluster.LogEnd{}, nil
+		return end, found, nil
 	}
-	_, end, err := log.Header(ctx, c.Epoch, c.Number, number)
-	return end, err
+	_, end, err = log.Header(ctx, c.Epoch, c.Number, number)
+	return end, found, err
 }
 
 // beforeDamage finds it by reading all headers up to the cut or a bad one.
-func (p Plan) beforeDamage(ctx context.Context, log chain.Reader, c chain.Chain) (Plan, cluster.LogEnd, error) {
-	var last cluster.LogEnd
+func (p Plan) beforeDamage(ctx context.Context, log chain.Reader, c chain.Chain) (_ Plan, last cluster.LogEnd, found bool, err error) {
 	for _, s := range c.Segments {
 		h, end, err := log.Header(ctx, c.Epoch, c.Number, s.Number)
 		switch {
 		case isBad(err):
 			p.Broken = err.Error()
-			return p, last, nil
+			return p, last, false, nil
 		case err != nil:
-			return p, last, err
+			return p, last, false, err
 		case p.Cut.within(h) && !p.Cut.Time.IsZero():
-			return p, last, nil
+			return p, last, true, nil
 		case p.Cut.within(h):
-			return p, end, nil
+			return p, end, true, nil
 		}
 		last = end
 	}
-	return p, last, nil
+	return p, last, false, nil
 }
 
 func because(broken string) string {
@@ -252,3 +329,40 @@ func because(broken string) string {
 func (c Cut) within(h chain.Header) bool {
 	return c.Index > 0 && h.Last >= c.Index || c.Revision > 0 && h.LastRevision >= c.Revision || !c.Time.IsZero() && h.To.After(c.Time)
 }
+
+// revisionSkew is how far the revision in a manifest may be behind its index:
+// both are read of one member, a moment apart.
+const revisionSkew = 256
+
+// Short is why a plan cannot reach its cut, as far as that is known before the
+// log is applied: an entry makes one revision at most.
+func (p Plan) Short() error {
+	if most := p.Base.Revision + int64(p.End()-p.Base.Index) + revisionSkew; p.Cut.Revision > most {
+		return fmt.Errorf("the log ends at index %d and revision %d or a little more, before %s: %w", p.End(), max(p.Base.Revision, p.Last.Revision), p.Cut, ErrNothing)
+	}
+	return nil
+}
+
+// Applicable says that there is an etcd for the plan's first and last segment.
+func (s Source) Applicable(ctx context.Context, p Plan) error {
+	if p.Segments == 0 {
+		return nil
+	}
+	for _, number := range []uint64{p.From.Number + 1, p.Last.Number} {
+		h, _, err := s.Log.Header(ctx, p.Last.Epoch, p.Last.Chain, number)
+		if isBad(err) {
+			continue // the log's own fault, which reading it tells
+		}
+		if err == nil {
+			_, err = s.replayer(h.Etcd)
+		}
+		if err != nil {
+			return fmt.Errorf("segment %d: %w", number, err)
+		}
+	}
+	return nil
+}
+
+// Spoiled says that an error of Build is its snapshot's alone: another plan may
+// lead there.
+func Spoiled(err error) bool { return errors.Is(err, backup.ErrDamaged) || errors.Is(err, errPassed) }
