@@ -26,15 +26,15 @@ import (
 // by hand. A cluster of agents restores itself: see recover.
 type restoreCmd struct {
 	config.Stored
-	To             string `placeholder:"DIR" help:"Where to make the data directory. It must be absent or empty. Of several members each gets DIR/NAME, unless --name says which."`
-	At             string `placeholder:"REVISION|TIME|index=N" help:"Restore no further than this: a revision, a time with its zone (2026-01-31T12:00:00Z), or an index of the raft log. Default: all that is stored."`
-	Name           string `placeholder:"NAME" help:"Make only this member's data directory."`
-	InitialCluster string `default:"default=http://localhost:2380" placeholder:"NAME=URL,…" help:"All members of the new cluster with their peer URLs, as etcd's flag of this name (default ${default})."`
-	Token          string `placeholder:"TEXT" help:"The new cluster's token. Default: made of what is restored, so that the members agree when each is made by a run of its own."`
-	Bump           uint64 `default:"1000000000" placeholder:"N" help:"Raise the revision by this and mark everything before as compacted, so that no watcher of the old cluster misses anything in silence (default ${default}). 0 keeps the revision."`
-	Etcd           string `default:"built-in" placeholder:"ETCD" help:"The etcd, or the directory of versions as run's --etcd, that applies a log which another minor than the built-in one has written (default ${default})."`
-	DryRun         bool   `help:"Only say what would be restored, how long it takes and what is lost."`
-	Output         string `short:"o" enum:"table,json" default:"table" help:"table or json."`
+	To             string  `placeholder:"DIR" help:"Where to make the data directory. It must be absent or empty. Of several members each gets DIR/NAME, unless --name says which."`
+	At             *string `placeholder:"REVISION|TIME|index=N" help:"Restore no further than this: a revision, a time with its zone (2026-01-31T12:00:00Z), or an index of the raft log. Default: all that is stored."`
+	Name           string  `placeholder:"NAME" help:"Make only this member's data directory."`
+	InitialCluster string  `default:"default=http://localhost:2380" placeholder:"NAME=URL,…" help:"All members of the new cluster with their peer URLs, as etcd's flag of this name (default ${default})."`
+	Token          *string `placeholder:"TEXT" help:"The new cluster's token. Default: made of what is restored, so that the members agree when each is made by a run of its own."`
+	Bump           uint64  `default:"1000000000" placeholder:"N" help:"Raise the revision by this and mark everything before as compacted, so that no watcher of the old cluster misses anything in silence (default ${default}). 0 keeps the revision."`
+	Etcd           string  `default:"built-in" placeholder:"ETCD" help:"The etcd, or the directory of versions as run's --etcd, that applies a log which another minor than the built-in one has written (default ${default})."`
+	DryRun         bool    `help:"Only say what would be restored, how long it takes and what is lost."`
+	Output         string  `short:"o" enum:"table,json" default:"table" help:"table or json."`
 
 	cut     replay.Cut
 	members types.URLsMap
@@ -48,15 +48,17 @@ func (c *restoreCmd) problems(context.Context) (all []error) {
 			all = append(all, fmt.Errorf("%s: %w", key, err))
 		}
 	}
-	if c.At != "" {
+	if c.At != nil {
 		var err error
-		c.cut, err = replay.ParseCut(c.At)
+		c.cut, err = replay.ParseCut(*c.At)
 		say("at", err)
 	}
-	var err error
-	if c.members, err = types.NewURLsMap(c.InitialCluster); err == nil {
-		err = namesOf(c.members)
+	if c.Token != nil && *c.Token == "" {
+		say("token", errors.New("empty: want a text, or no --token"))
 	}
+	say("etcd", etcdThere(c.Etcd))
+	var err error
+	c.members, err = membersOf(c.InitialCluster)
 	say("initial-cluster", err)
 	if _, listed := c.members[c.Name]; c.Name != "" && err == nil && !listed {
 		say("name", fmt.Errorf("%q is not in initial-cluster: want one of its names", c.Name))
@@ -66,42 +68,15 @@ func (c *restoreCmd) problems(context.Context) (all []error) {
 	}
 	switch {
 	case c.To != "":
-		say("to", empty(c.To))
+		if err := empty(c.To); err != nil {
+			say("to", err)
+		} else {
+			say("to", makeable(c.To))
+		}
 	case !c.DryRun:
 		say("to", errors.New("not given: want the data directory to make, or --dry-run"))
 	}
 	return all
-}
-
-// namesOf refuses names that cannot be a directory's.
-func namesOf(members types.URLsMap) error {
-	if len(members) == 0 {
-		return errors.New("names no member: want NAME=URL,…")
-	}
-	for name := range members {
-		if name != filepath.Base(name) || name == "." || name == ".." || name == unfinished {
-			return fmt.Errorf("%q cannot be a directory's name", name)
-		}
-	}
-	return nil
-}
-
-// empty refuses a directory that holds anything, but for what a run of ours that
-// was killed has left.
-func empty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() != unfinished {
-			return fmt.Errorf("%s is not empty: want a directory to make, nothing is ever written over", dir)
-		}
-	}
-	return nil
 }
 
 func (c *restoreCmd) Run(ctx context.Context, to streams) error {
@@ -115,25 +90,31 @@ func (c *restoreCmd) Run(ctx context.Context, to streams) error {
 	defer st.Close()
 	src := replay.Source{Store: st.sealed, Log: st.log, Cluster: st.cluster, Etcds: etcdsOf(c.Etcd, "")}
 	plans, err := replay.Survey(ctx, src, c.cut)
-	if errors.Is(err, replay.ErrNothing) && c.At != "" {
+	if errors.Is(err, replay.ErrNothing) && c.At != nil {
 		return usage{fmt.Errorf("at: %w", err)}
 	}
 	if err != nil {
 		return err
 	}
-	p := plans[0]
-	if c.DryRun {
-		return printRestorePlan(to.out, c.Output, p, time.Now())
+	plans, refused := c.there(ctx, st, plans)
+	if refused == nil {
+		refused = c.refusal(ctx, src, plans[0])
 	}
-	if p.Broken != "" && c.At == "" {
-		return fmt.Errorf("the log is broken: %s; to restore what is before that, say --at index=%d", p.Broken, max(p.Last.Index, p.Base.Index))
+	if c.DryRun {
+		return errors.Join(printRestorePlan(to.out, c.Output, plans[0], time.Now()), refused)
+	}
+	warnOf(to.err, plans[0])
+	if refused != nil {
+		return refused
 	}
 	began := time.Now()
-	r, err := c.build(ctx, src, plans, progressTo(to.err))
-	if errors.Is(err, chain.ErrDamaged) {
+	r, err := c.first(ctx, src, plans, to.err)
+	switch {
+	case errors.Is(err, chain.ErrDamaged):
 		return fmt.Errorf("%w\nnothing was made; --at index=N restores what is before the damage", err)
-	}
-	if err != nil {
+	case errors.Is(err, replay.ErrNothing) && c.At != nil:
+		return fmt.Errorf("at: %w", err)
+	case err != nil:
 		return err
 	}
 	return c.printRestored(to.out, r, time.Since(began))
@@ -143,7 +124,7 @@ func (c *restoreCmd) Run(ctx context.Context, to streams) error {
 // makes a data directory exist.
 const unfinished = ".quorate-restore"
 
-func (c *restoreCmd) build(ctx context.Context, src replay.Source, plans []replay.Plan, say replay.Progress) (r replay.Result, err error) {
+func (c *restoreCmd) build(ctx context.Context, src replay.Source, p replay.Plan, say replay.Progress) (r replay.Result, err error) {
 	_, statErr := os.Stat(c.To)
 	work := filepath.Join(c.To, unfinished)
 	if err := os.RemoveAll(work); err != nil {
@@ -158,8 +139,8 @@ func (c *restoreCmd) build(ctx context.Context, src replay.Source, plans []repla
 			os.Remove(c.To) // only if it is empty
 		}
 	}()
-	targets := c.targets(work, c.tokenOf(plans[0]))
-	if r, err = replay.Build(ctx, src, plans, say, targets...); err != nil {
+	targets := c.targets(work, c.tokenOf(p))
+	if r, err = replay.Build(ctx, src, []replay.Plan{p}, say, targets...); err != nil {
 		return r, err
 	}
 	for _, t := range targets {
@@ -191,8 +172,8 @@ func (c *restoreCmd) targets(work, token string) (all []backup.Target) {
 // tokenOf makes the token of what is restored: runs that restore the same make
 // members of one cluster, and no others.
 func (c *restoreCmd) tokenOf(p replay.Plan) string {
-	if c.Token != "" {
-		return c.Token
+	if c.Token != nil {
+		return *c.Token
 	}
 	sum := sha256.Sum256(fmt.Append(nil, p.Base.SHA256, p.Last.SHA256, p.Cut, c.Bump))
 	return fmt.Sprintf("restored-%x", sum[:8])

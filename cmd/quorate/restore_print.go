@@ -55,8 +55,11 @@ func printRestorePlan(out io.Writer, format string, p replay.Plan, now time.Time
 	}
 	fmt.Fprintf(w, "takes\tabout %s\n", r.Expected.Round(100*time.Millisecond)+100*time.Millisecond)
 	fmt.Fprintf(w, "loses\twhat was written after %s (%s ago)\n", r.Until.UTC().Format(time.RFC3339Nano), r.Loss.Round(100*time.Millisecond))
-	if p.Broken != "" {
-		fmt.Fprintf(w, "BROKEN\t%s\n", p.Broken)
+	if why := p.Damage(); why != "" {
+		fmt.Fprintf(w, "BROKEN\t%s\n", why)
+	}
+	for _, b := range p.Passed {
+		fmt.Fprintf(w, "PASSED OVER\t%s: %s\n", b.Key, b.Why)
 	}
 	return w.Flush()
 }
