@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -63,7 +64,11 @@ func Fixed(ctx context.Context, src Source, b cluster.Backup, end cluster.LogEnd
 	if i < 0 {
 		return Plan{}, fmt.Errorf("chain %d of epoch %d: %w: it is gone", end.Chain, end.Epoch, backup.ErrDamaged)
 	}
-	if p.From, err = from(ctx, src.Log, chains[i], b.Index); err != nil {
+	p.From, err = from(ctx, src.Log, chains[i], b.Index)
+	if errors.Is(err, chain.ErrNone) {
+		err = chain.ErrNone // damage beside it lays no blame on the charter
+	}
+	if err != nil {
 		return Plan{}, fmt.Errorf("finding the log behind %s: %w", b.Key, err)
 	}
 	for _, s := range chains[i].Segments {
