@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
@@ -99,12 +100,18 @@ func Quota(extra, environ []string) int64 {
 	return usual
 }
 
+// newestFlags are the newest etcd's. They are made once: that writes variables of
+// etcd's own.
+var newestFlags = sync.OnceValue(func() *flag.FlagSet {
+	all := flag.NewFlagSet("", flag.ContinueOnError)
+	embed.NewConfig().AddFlags(all)
+	return all
+})
+
 // wantsValue says that the newest etcd knows the flag as one that cannot stand
 // alone. Of others, the etcd that is to run says what is wrong.
 func wantsValue(name string) bool {
-	all := flag.NewFlagSet("", flag.ContinueOnError)
-	embed.NewConfig().AddFlags(all)
-	f := all.Lookup(name)
+	f := newestFlags().Lookup(name)
 	if f == nil || instead(name) != "" {
 		return false
 	}
