@@ -52,13 +52,15 @@ func TestFollowsRealMembers(t *testing.T) {
 	}
 	written := func(n int64) {
 		t.Helper()
-		until := done.Load() + n
-		eventually(t, "more is written", func() error {
-			if done.Load() < until {
-				return fmt.Errorf("%d of %d", done.Load(), until)
-			}
-			return nil
-		})
+		for until := done.Load() + n; done.Load() < until; { // however slowly
+			before := done.Load()
+			eventually(t, "more is written", func() error {
+				if done.Load() == before {
+					return fmt.Errorf("%d of %d", before, until)
+				}
+				return nil
+			})
+		}
 	}
 	written(3000)
 	for round := range 2 {
