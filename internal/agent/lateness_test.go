@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -98,5 +101,55 @@ func TestProbesExpire(t *testing.T) {
 		if !a.probes[1].Healthy {
 			t.Error("it is not asked again as the one that it was")
 		}
+	}
+}
+
+// TestHeldUpAnswer: what an agent answered long ago does not count either.
+func TestHeldUpAnswer(t *testing.T) {
+	at := time.Now()
+	peer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(cluster.Report{Cluster: "test", Name: "b", PeerURL: "http://b:2380", At: at.Round(0)})
+	}))
+	defer peer.Close()
+	a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test"}}, Parts{Log: slog.New(slog.DiscardHandler), HTTP: peer.Client()})
+	c := &contact{}
+	a.exchange(t.Context(), peer.URL, "http://b:2380", c)
+	first := c.at
+	if first.IsZero() {
+		t.Fatal("the first answer did not count")
+	}
+	at = at.Add(-10 * time.Second)
+	a.exchange(t.Context(), peer.URL, "http://b:2380", c)
+	if !c.at.Equal(first) {
+		t.Error("an answer of ten seconds before the first one counts")
+	}
+}
+
+// TestNewestReport: of what an agent has answered and what it has sent, the later
+// word counts, whichever came first.
+func TestNewestReport(t *testing.T) {
+	now := time.Now()
+	report := func(at time.Duration) cluster.Report {
+		return cluster.Report{PeerURL: "http://b:2380", At: now.Add(at).Round(0)}
+	}
+	for _, sent := range []time.Duration{-time.Second, time.Second} {
+		a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test"}}, Parts{Log: slog.New(slog.DiscardHandler)})
+		a.heard["http://b:2378"] = &contact{report: report(0), at: now}
+		a.guests["http://b:2380"] = heardReport{report(sent), now.Add(-sent / 2)}
+		reports, _ := a.freshReports(now)
+		if want := now.Add(max(0, sent)).Round(0); len(reports) != 1 || !reports[0].At.Equal(want) {
+			t.Errorf("sent %s after the answer: %+v", sent, reports)
+		}
+	}
+}
+
+// TestManySenders: who names himself ever anew fills no memory.
+func TestManySenders(t *testing.T) {
+	a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test"}}, Parts{Log: slog.New(slog.DiscardHandler)})
+	for i := range 3 * maxSpeeds {
+		a.isLate(cluster.Report{PeerURL: fmt.Sprint(i), At: time.Now()}, time.Now())
+	}
+	if n := len(a.speeds); n > maxSpeeds {
+		t.Errorf("%d are remembered", n)
 	}
 }
