@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/plan"
 )
 
@@ -46,6 +47,7 @@ func TestWhoMayBeGivenUp(t *testing.T) {
 		{"that only the survivor's own data lists", []string{"e"}, nil, ""},
 		{"by peer URL, with a name", []string{at("10.0.0.2")}, nil, "no such member"},
 		{"nobody", []string{"b", "x"}, nil, "no such member: x"},
+		{"for a reason of two lines", []string{"two lines"}, nil, "reason: want one line"},
 		{"passed over, and nobody is called so", []string{"give up"}, nil, "give-up: no such node: zz"},
 		{"without a name, and it answers with data", []string{at("10.0.0.4")}, new(data(nameless)), "answers, and holds data"},
 	} {
@@ -60,6 +62,9 @@ func TestWhoMayBeGivenUp(t *testing.T) {
 			if row.lost[0] == "give up" {
 				q = control.RecoverRequest{Empty: true, GiveUp: []string{"of a", "zz"}}
 			}
+			if row.lost[0] == "two lines" {
+				q = control.RecoverRequest{Lost: []string{"b"}, Reason: "two\nlines"}
+			}
 			_, err := g.Recover(t.Context(), q)
 			switch {
 			case row.want == "" && err != nil:
@@ -68,5 +73,35 @@ func TestWhoMayBeGivenUp(t *testing.T) {
 				t.Errorf("%v, want %q", err, row.want)
 			}
 		})
+	}
+}
+
+// TestRollReason: a reason that is not one line orders no roll.
+func TestRollReason(t *testing.T) {
+	g := &Agent{log: slog.New(slog.DiscardHandler), book: slowBook{}}
+	g.published.Store(&snapshot{report: cluster.Report{Keeper: true}})
+	if _, err := g.Roll(t.Context(), control.RollRequest{Reason: "two\nlines"}); !errors.Is(err, control.ErrRefused) || !strings.Contains(err.Error(), "reason: ") {
+		t.Error(err)
+	}
+}
+
+// TestAnothersEtcd: an etcd on another cluster's data is kept by nobody, and its
+// node is not ready.
+func TestAnothersEtcd(t *testing.T) {
+	for stamp, ours := range map[string]bool{"test": true, "x": false} {
+		o := plan.Observation{Settings: plan.Settings{Cluster: "test"}, Process: plan.Process{Running: true}}
+		o.Disk = cluster.Disk{State: cluster.DiskData, Stamp: &cluster.Stamp{Cluster: stamp, Epoch: 1}}
+		o.Etcd = cluster.Known(cluster.EtcdState{Healthy: true, Leader: 1, MemberID: 1})
+		o.Members = cluster.Known([]cluster.Member{{ID: 1, Name: "a"}})
+		o.Ledger.Ready = cluster.Known(cluster.ReadyMark{Epoch: 1})
+		offers, err := etcd.OpenOffers(t.Context(), etcd.BuiltInSpec, t.TempDir(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newAgent(Options{Name: "a", DataDir: t.TempDir(), Settings: o.Settings}, Parts{Log: slog.New(slog.DiscardHandler), Offers: offers})
+		ready, why := readiness(o)
+		if r := a.report(o, plan.Decision{}, "", ready); ready != ours || r.Keeper != ours {
+			t.Errorf("data of %s: ready %v (%s), keeper %v", stamp, ready, why, r.Keeper)
+		}
 	}
 }

@@ -35,6 +35,7 @@ func TestRestoreEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
+	why := map[string]string{"the agent ends": "this agent ends", "a newer charter": errStale.Error() + ": epoch 3 is in force by now"}
 	for name, end := range map[string]func(stop chan struct{}, b *storeBook){
 		"the agent ends":  func(stop chan struct{}, _ *storeBook) { close(stop) },
 		"a newer charter": func(_ chan struct{}, b *storeBook) { b.setCharter(cluster.Charter{Epoch: 3}) },
@@ -58,7 +59,7 @@ func TestRestoreEnds(t *testing.T) {
 			end(stop, b)
 			select {
 			case err := <-done:
-				if err == nil || a.seedFails.of(2) != 0 {
+				if err == nil || err.Error() != why[name] || a.seedFails.of(2) != 0 {
 					t.Errorf("%v, and the seed has failed %d times", err, a.seedFails.of(2))
 				}
 			case <-time.After(8 * time.Second): // the request would end after 10 s by itself
