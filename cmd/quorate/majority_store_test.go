@@ -113,3 +113,15 @@ func TestResurrectedNeverServe(t *testing.T) {
 	b.wantAside("epoch-1")
 	c.wantAside("epoch-1")
 }
+
+// TestBackupWhileNobodyLeads: the leader's machine has just gone: a backup that
+// is asked for at that moment is taken when the next one leads.
+func TestBackupWhileNobodyLeads(t *testing.T) {
+	t.Parallel()
+	r, _, _, _ := formed(t)
+	leader, others := r.led("a", "b", "c")
+	leader.crash()
+	if b := r.backup(others[0]); b.By == leader.name || b.Key == "" {
+		t.Errorf("taken by %q as %q", b.By, b.Key)
+	}
+}

@@ -191,6 +191,7 @@ func newAgent(opt Options, parts Parts) *Agent {
 		probes: map[cluster.MemberID]*probe{}, invited: map[cluster.MemberID]string{},
 		metrics: newMetrics(parts.Store), machines: newMachineState(readAnnounced(filepath.Join(opt.DataDir, announcedFile))),
 	}
+	a.backups.turn = make(chan struct{}, 1)
 	a.seedFails = loadSeedFailures(a.path(seedFailsFile))
 	a.versions.ran = readRun(opt.Etcd.DataDir)
 	a.recallRolled()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -22,10 +21,11 @@ const backupLimit = 6 * time.Hour
 // that takes only what is to spare; its contract is backup.Take's.
 type Taker func(ctx context.Context, endpoint string, meta backup.Meta) (cluster.Backup, error)
 
-// backupState is guarded by Agent.mu.
+// backupState is guarded by Agent.mu, but for turn.
 type backupState struct {
 	tried   time.Time
-	running bool
+	asked   bool          // one of the schedule's is under way
+	turn    chan struct{} // of room one: who takes a backup here holds it
 	catalog []cluster.Backup // the keeper's: what the store holds, newest first
 	newest  *cluster.Backup
 }
@@ -60,13 +60,17 @@ func (a *Agent) startBackup(ctx context.Context, by string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.backups.tried = time.Now()
-	if a.backups.running {
+	if a.backups.asked {
 		return
 	}
+	a.backups.asked = true
 	a.work.Go(func() {
 		if _, err := a.backupBy(ctx, by); err != nil {
 			a.log.Warn("backup failed", "by", by, "error", err)
 		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.backups.asked = false
 	})
 }
 
@@ -84,20 +88,19 @@ func (a *Agent) backupBy(ctx context.Context, by string) (cluster.Backup, error)
 	return b, nil
 }
 
+// backupAt asks that node. Where it has died since it reported, or cannot just
+// now, the keeper takes it itself.
 func (a *Agent) backupAt(ctx context.Context, by string) (cluster.Backup, error) {
-	if by == a.opt.Name {
-		return a.backupHere(ctx)
-	}
 	for _, r := range a.published.Load().observation.Reports {
-		if r.Name == by {
-			b, err := control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, control.BackupRequest{Here: true})
-			if lost := (*net.OpError)(nil); errors.As(err, &lost) && lost.Op == "dial" { // it has died since it reported
-				return a.backupHere(ctx)
-			}
+		if r.Name != by || by == a.opt.Name {
+			continue
+		}
+		b, err := control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, control.BackupRequest{Here: true})
+		if !undone(err) && !errors.Is(err, control.ErrRefused) {
 			return b, err
 		}
 	}
-	return cluster.Backup{}, fmt.Errorf("node %s does not answer", by)
+	return a.backupHere(ctx)
 }
 
 // backupHere streams our own etcd's snapshot to the store.
@@ -109,18 +112,12 @@ func (a *Agent) backupHere(ctx context.Context) (cluster.Backup, error) {
 	if !s.observation.Etcd.Value().Healthy {
 		return cluster.Backup{}, fmt.Errorf("%w: etcd is not healthy here", control.ErrRefused)
 	}
-	a.mu.Lock()
-	busy := a.backups.running
-	a.backups.running = true
-	a.mu.Unlock()
-	if busy {
-		return cluster.Backup{}, fmt.Errorf("%w: a backup is being taken here already", control.ErrRefused)
+	select { // behind the one that is being taken: that one may lack what was written since
+	case a.backups.turn <- struct{}{}:
+		defer func() { <-a.backups.turn }()
+	case <-ctx.Done():
+		return cluster.Backup{}, context.Cause(ctx)
 	}
-	defer func() {
-		a.mu.Lock()
-		a.backups.running = false
-		a.mu.Unlock()
-	}()
 	began := time.Now()
 	b, err := a.takeHere(ctx, backup.Meta{Cluster: a.opt.Settings.Cluster,
 		Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
@@ -159,21 +156,17 @@ func (a *Agent) noteBackup(b cluster.Backup) {
 
 // Backup takes one: here, or wherever the keeper decides.
 func (a *Agent) Backup(ctx context.Context, q control.BackupRequest) (cluster.Backup, error) {
-	s := a.published.Load()
 	switch {
 	case q.Here:
 		return a.backupHere(ctx)
 	case a.parts.Store == nil:
 		return cluster.Backup{}, fmt.Errorf("%w: this cluster has no store: set --store", control.ErrRefused)
-	case s.report.Keeper:
+	}
+	return atKeeper(ctx, a, q.PassedOn, keeperWait, func(s *snapshot) (cluster.Backup, error) {
 		return a.backupBy(ctx, plan.BackupBy(s.observation))
-	}
-	for _, r := range s.observation.Reports {
-		if r.Keeper {
-			return control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, q)
-		}
-	}
-	return cluster.Backup{}, fmt.Errorf("%w: no agent beside a leader answers", control.ErrRefused)
+	}, func(k *control.Client) (cluster.Backup, error) {
+		return k.Backup(ctx, control.BackupRequest{PassedOn: true})
+	})
 }
 
 // Backups lists what the store holds.

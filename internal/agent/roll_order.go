@@ -20,15 +20,16 @@ func (a *Agent) NewestRoll() cluster.Roll {
 // Roll orders, cancels or plans a roll. The keeper alone writes orders, one after
 // the other: without a store nothing else would decide between two.
 func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAnswer, error) {
-	s := a.published.Load()
-	if !s.report.Keeper {
-		for _, r := range s.observation.Reports {
-			if r.Keeper && r.Etcd.Healthy {
-				return control.NewClient(r.Agent, a.parts.HTTP).Roll(ctx, q)
-			}
-		}
-		return control.RollAnswer{}, fmt.Errorf("%w: no agent beside a leader answers", control.ErrRefused)
-	}
+	return atKeeper(ctx, a, q.PassedOn, keeperSoon, func(s *snapshot) (control.RollAnswer, error) {
+		return a.rollHere(ctx, s, q)
+	}, func(k *control.Client) (control.RollAnswer, error) {
+		on := q
+		on.PassedOn = true
+		return k.Roll(ctx, on)
+	})
+}
+
+func (a *Agent) rollHere(ctx context.Context, s *snapshot, q control.RollRequest) (control.RollAnswer, error) {
 	if err := control.CheckReason(q.Reason); err != nil {
 		return control.RollAnswer{}, fmt.Errorf("%w: %w", control.ErrRefused, err)
 	}

@@ -152,9 +152,11 @@ type LeaveRequest struct {
 }
 
 // BackupRequest asks for a backup (POST /v1/backup). Here says that this very
-// node takes it; otherwise the keeper chooses who.
+// node takes it; otherwise the keeper chooses who. PassedOn says that an agent
+// takes the asked one for the keeper: it passes the request on no more (ErrMoved).
 type BackupRequest struct {
-	Here bool `json:"here,omitempty"`
+	Here     bool `json:"here,omitempty"`
+	PassedOn bool `json:"passed_on,omitempty"`
 }
 
 // Error is the body of every answer that is not 2xx.

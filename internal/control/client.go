@@ -124,8 +124,10 @@ func remoteError(base string, code int, raw []byte) error {
 			e.Message += ": " + text
 		}
 	}
-	if code == http.StatusConflict {
-		return fmt.Errorf("agent %s: %w: %s", base, ErrRefused, strings.TrimPrefix(e.Message, "refused: "))
+	for status, is := range map[int]error{http.StatusConflict: ErrRefused, http.StatusMisdirectedRequest: ErrMoved} {
+		if code == status {
+			return fmt.Errorf("agent %s: %w: %s", base, is, strings.TrimPrefix(e.Message, is.Error()+": "))
+		}
 	}
 	return fmt.Errorf("agent %s: %s", base, e.Message)
 }

@@ -18,6 +18,8 @@ type RollRequest struct {
 	Cancel bool             `json:"cancel,omitempty"`
 	Reason string           `json:"reason,omitempty"`
 	By     string           `json:"by,omitempty"`
+
+	PassedOn bool `json:"passed_on,omitempty"` // as in BackupRequest
 }
 
 // RollAnswer is what a roll would do, or the entry that orders it.

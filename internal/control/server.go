@@ -42,6 +42,10 @@ type Agent interface {
 // ErrRefused marks what a caller asked for and the node's state forbids: 409.
 var ErrRefused = errors.New("refused")
 
+// ErrMoved marks what was passed on to a node that is not the keeper (any more),
+// and nothing has been done: 421.
+var ErrMoved = errors.New("moved")
+
 // maxBody bounds a request: a report of a large cluster is some tens of KiB.
 const maxBody = 1 << 20
 
@@ -154,6 +158,8 @@ func answer(w http.ResponseWriter, v any, err error) {
 	switch {
 	case errors.Is(err, ErrRefused):
 		fail(w, http.StatusConflict, err)
+	case errors.Is(err, ErrMoved):
+		fail(w, http.StatusMisdirectedRequest, err)
 	case err != nil:
 		fail(w, http.StatusInternalServerError, err)
 	default:
