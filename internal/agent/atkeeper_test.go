@@ -91,7 +91,9 @@ func TestBackupAcrossAnElection(t *testing.T) {
 		{"the next is this node", nil, true, "here"},
 	} {
 		t.Run(row.story, func(t *testing.T) {
-			a := askedAgent(t, func(context.Context, string, backup.Meta) (cluster.Backup, error) { return cluster.Backup{Key: "here"}, nil })
+			a := askedAgent(t, func(context.Context, string, backup.Meta) (cluster.Backup, error) {
+				return cluster.Backup{Key: "here"}, nil
+			})
 			a.shows(false, row.before...)
 			time.AfterFunc(300*time.Millisecond, func() {
 				if row.keeper {
@@ -142,7 +144,9 @@ func TestBackupByAnother(t *testing.T) {
 		{"it is not heard any more", "", "here", ""},
 	} {
 		t.Run(row.story, func(t *testing.T) {
-			a := askedAgent(t, func(context.Context, string, backup.Meta) (cluster.Backup, error) { return cluster.Backup{Key: "here"}, nil })
+			a := askedAgent(t, func(context.Context, string, backup.Meta) (cluster.Backup, error) {
+				return cluster.Backup{Key: "here"}, nil
+			})
 			a.shows(true)
 			if row.at != "" {
 				a.shows(true, cluster.Report{Name: "b", Agent: row.at})

@@ -24,8 +24,8 @@ type Taker func(ctx context.Context, endpoint string, meta backup.Meta) (cluster
 // backupState is guarded by Agent.mu, but for turn.
 type backupState struct {
 	tried   time.Time
-	asked   bool          // one of the schedule's is under way
-	turn    chan struct{} // of room one: who takes a backup here holds it
+	asked   bool             // one of the schedule's is under way
+	turn    chan struct{}    // of room one: who takes a backup here holds it
 	catalog []cluster.Backup // the keeper's: what the store holds, newest first
 	newest  *cluster.Backup
 }
