@@ -192,14 +192,14 @@ func (s StartEtcd) String() string {
 	}
 	return fmt.Sprintf("StartEtcd{%s %s}", s.State, s.Version)
 }
-func (s TakeTurn) String() string { return fmt.Sprintf("TakeTurn{%d}", s.Roll) }
+func (s TakeTurn) String() string { return fmt.Sprintf("TakeTurn{entry %d}", s.Roll) }
 func (s WriteRoll) String() string {
 	if s.Roll.Hop.Zero() {
-		return fmt.Sprintf("WriteRoll{%d %s %s}", s.Roll.Number, s.Roll.Kind, s.Roll.State)
+		return fmt.Sprintf("WriteRoll{entry %d: %s %s}", s.Roll.Number, s.Roll.Kind, s.Roll.State)
 	}
-	return fmt.Sprintf("WriteRoll{%d %s to %s %s}", s.Roll.Number, s.Roll.Kind, s.Roll.Hop, s.Roll.State)
+	return fmt.Sprintf("WriteRoll{entry %d: %s to %s %s}", s.Roll.Number, s.Roll.Kind, s.Roll.Hop, s.Roll.State)
 }
-func (s GiveUpRoll) String() string      { return fmt.Sprintf("GiveUpRoll{%d}", s.Roll) }
+func (s GiveUpRoll) String() string      { return fmt.Sprintf("GiveUpRoll{entry %d}", s.Roll) }
 func (s EnableDowngrade) String() string { return fmt.Sprintf("EnableDowngrade{%s}", s.To) }
 func (s CancelDowngrade) String() string { return "CancelDowngrade{}" }
 func (s StopEtcd) String() string        { return "StopEtcd{}" }

@@ -49,14 +49,22 @@ func resumable(o Observation) string {
 		return "the disk holds no data of ours"
 	case o.Process.Running:
 		return "etcd runs already"
+	case o.OfAnother():
+		return othersData
 	case fenced(o):
 		return "the data is of an epoch that is over"
 	}
 	return ""
 }
 
+// othersData keeps every step off the disk: decide refuses before all of them.
+const othersData = "the data belongs to another cluster"
+
 func outdated(o Observation) string {
-	if !fenced(o) {
+	switch {
+	case o.OfAnother():
+		return othersData
+	case !fenced(o):
 		return "no newer epoch than our data's is known"
 	}
 	return ""
@@ -115,6 +123,8 @@ func recoverable(o Observation) string {
 		return "our etcd follows a leader"
 	case o.Disk.State == cluster.DiskUnread:
 		return "the data directory is unread"
+	case o.OfAnother():
+		return othersData
 	case o.Disk.State == cluster.DiskData && !o.Process.Running:
 		return "the data that is here comes first"
 	case fenced(o):
@@ -125,6 +135,8 @@ func recoverable(o Observation) string {
 
 func keepable(o Observation) string {
 	switch {
+	case o.OfAnother():
+		return othersData
 	case !o.IsKeeper():
 		return "our etcd does not lead"
 	case fenced(o):

@@ -39,7 +39,7 @@ func tendRoll(o Observation, h house) (Decision, bool) {
 	case r.Hop != r.To:
 		return openHop(o, h)
 	}
-	return do("roll", "every member has restarted", []any{"roll ", r.Number}, o.end(cluster.RollDone, "")), true
+	return do("roll", "every member has restarted", []any{"roll ", r.FirstNumber()}, o.end(cluster.RollDone, "")), true
 }
 
 // failedAt is who says that its etcd did not come up for the newest entry.
@@ -137,8 +137,8 @@ func openHop(o Observation, h house) (Decision, bool) {
 
 // entry is the roll's next one.
 func (o Observation) entry(state cluster.RollState) cluster.Roll {
-	r := o.Ledger.Roll.Value()
-	r.Number, r.State, r.Nonce, r.By, r.At = r.Number+1, state, o.Nonce, o.Self.Name, o.Now
+	r := o.Ledger.Roll.Value().Next(state, o.Nonce)
+	r.By, r.At = o.Self.Name, o.Now
 	return r
 }
 

@@ -35,6 +35,15 @@ func known(r cluster.Roll) opt {
 	}
 }
 
+// orderedAs has the newest entry be one of the roll that people know as n.
+func orderedAs(n uint64) opt {
+	return func(o *Observation) {
+		r := o.Ledger.Roll.Value()
+		r.First = n
+		known(r)(o)
+	}
+}
+
 func cancelled(o *Observation) {
 	r := o.Ledger.Roll.Value()
 	r.State = cluster.RollCancelled
@@ -108,7 +117,7 @@ func newestBackup(key string) opt {
 func rollTurnRows() map[string]row {
 	restart := ordered(cluster.RollRestart, cluster.Version{}, cluster.Version{})
 	down := ordered(cluster.RollDowngrade, v36, v36)
-	const turn = "turn: etcd restarts in its turn (roll 4): TakeTurn{4}, StopEtcd{}"
+	const turn = "turn: etcd restarts in its turn (roll 4): TakeTurn{entry 4}, StopEtcd{}"
 	const waits = "turn: etcd must restart, and waits: "
 	base := func(opts ...opt) Observation { return ring("b", append([]opt{restart, stale(turnAfter)}, opts...)...) }
 	storage := func(name string, v cluster.Version) opt {
@@ -120,7 +129,7 @@ func rollTurnRows() map[string]row {
 	return map[string]row{
 		"all know of it":                  {base(), turn},
 		"it defragments":                  {base(ordered(cluster.RollDefragment, cluster.Version{}, cluster.Version{})), turn + ", DefragmentData{}"},
-		"the only member":                 {see(keeping(voters("a")...), size(1), restart, stale(0)), "turn: etcd restarts in its turn (roll 4, the only member): TakeTurn{4}, StopEtcd{}"},
+		"the only member":                 {see(keeping(voters("a")...), size(1), restart, stale(0)), "turn: etcd restarts in its turn (roll 4, the only member): TakeTurn{entry 4}, StopEtcd{}"},
 		"another comes first":             {base(func(o *Observation) { o.Self.Name = "d" }, staleAt("c", time.Hour)), waits + "another voter's turn comes first (c; roll 4)"},
 		"the one before has restarted":    {base(func(o *Observation) { o.Self.Name = "d" }, rolled("c", 4)), turn},
 		"one has not heard of it":         {base(says("c", func(r *cluster.Report) { r.Roll = nil })), waits + "a voter has not heard of this roll, or has heard of another (c; roll 4)"},
@@ -165,10 +174,11 @@ func rollRows() map[string]row {
 		return etcdOf("a", func(e *cluster.EtcdState) { e.DowngradeTo = minor(v) })
 	}
 	unfit := func(_ *Observation, p *Probe) { p.Healthy = false }
-	const done = "roll: every member has restarted (roll 4): WriteRoll{5 restart done}"
+	const done = "roll: every member has restarted (roll 4): WriteRoll{entry 5: restart done}"
 	const open = "roll: the members restart in their turns "
 	return map[string]row{
 		"a restart is done":     {restart(), done},
+		"a later entry's is":    {restart(orderedAs(2)), "roll: every member has restarted (roll 2): WriteRoll{entry 5: restart done}"},
 		"by more than this one": {restart(rolled("b", 9)), done},
 		"we have not":           {restart(rolled("a", 3)), open + "(a is next or waits)"},
 		"a learner that has rolled": {restart(peers("a", "b", "c", "d"), func(o *Observation) {
@@ -188,10 +198,10 @@ func rollRows() map[string]row {
 		"there is room, and no limit":    {restart(size(0), peers("a", "b", "c", "d"), asks("d")), "keep: a newcomer joins (d): WriteCheckpoint{4 members}, AddLearner{d}"},
 		"order, one does not answer us":  {order(probe("b", unfit)), "roll: the next hop is not safe yet (b is unhealthy)"},
 		"order, another etcd is there":   {order(says("b", func(r *cluster.Report) { r.Etcd.MemberID = 0x99 })), "roll: the next hop is not safe yet (b is unhealthy)"},
-		"order, no store, no backups":    {order(func(o *Observation) { o.Settings.HasStore, o.Ledger.Backup = false, cluster.Unknown[cluster.Backup]() }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
-		"order, without a store":         {order(func(o *Observation) { o.Settings.HasStore = false }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
+		"order, no store, no backups":    {order(func(o *Observation) { o.Settings.HasStore, o.Ledger.Backup = false, cluster.Unknown[cluster.Backup]() }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{entry 5: upgrade to 3.6.14 open}"},
+		"order, without a store":         {order(func(o *Observation) { o.Settings.HasStore = false }), "roll: the next hop begins (etcd 3.6.14): WriteRoll{entry 5: upgrade to 3.6.14 open}"},
 		"order, its backup has gone":     {order(ofBackup("k0"), newestBackup("")), "roll: a backup is taken before the next hop (by b): TakeBackup{b}"},
-		"up, run, of a downgrade before": {up(ordered(cluster.RollUpgrade, v37, v37), allRun(v37), agreed(v37), downTo(v36)), "roll: every member has restarted (roll 4): WriteRoll{5 upgrade to 3.7.3 done}"},
+		"up, run, of a downgrade before": {up(ordered(cluster.RollUpgrade, v37, v37), allRun(v37), agreed(v37), downTo(v36)), "roll: every member has restarted (roll 4): WriteRoll{entry 5: upgrade to 3.7.3 done}"},
 		"down, run, agreed, not ended":   {lower(allRun(v36), agreed(v36), downTo(v36)), "roll: etcd has not ended its part of the downgrade yet (to 3.6.0)"},
 		"down, run, not agreed on yet":   {lower(allRun(v36), agreed(v37), downTo(v36)), "roll: etcd has not agreed on its new version yet (it is 3.7.0)"},
 		"down, run, and not agreed on":   {lower(allRun(v36)), "roll: etcd has not agreed on its new version yet (it is 3.7.0)"},
@@ -200,12 +210,12 @@ func rollRows() map[string]row {
 		"one is unhealthy":               {restart(down0("b")), open + "(b is next or waits)"},
 		"one says that it is unhealthy":  {restart(says("b", func(r *cluster.Report) { r.Etcd.Healthy = false })), open + "(b is next or waits)"},
 		"another etcd is there":          {restart(says("b", func(r *cluster.Report) { r.Etcd.MemberID = 0x99 })), open + "(b is next or waits)"},
-		"one did not come up":            {restart(failedAt("b", 4)), "roll: a member did not come up as the roll wants it (b: it ended): WriteRoll{5 restart failed}"},
-		"we did not":                     {restart(failedAt("a", 4)), "roll: a member did not come up as the roll wants it (a: it ended): WriteRoll{5 restart failed}"},
+		"one did not come up":            {restart(failedAt("b", 4)), "roll: a member did not come up as the roll wants it (b: it ended): WriteRoll{entry 5: restart failed}"},
+		"we did not":                     {restart(failedAt("a", 4)), "roll: a member did not come up as the roll wants it (a: it ended): WriteRoll{entry 5: restart failed}"},
 		"one did not, another time":      {restart(failedAt("b", 3)), done},
 		"it rests while paused":          {restart(paused), "keep: housekeeping is paused (ann: upgrade)"},
 		"whether there is one is unread": {house3(unknownRoll), "wait: whether a roll is under way is unreadable: the membership stays as it is"},
-		"its cluster is over":            {restart(func(o *Observation) { r := o.Ledger.Roll.Value(); r.Epoch = 0; o.Ledger.Roll = cluster.Known(r) }), "roll: the roll's cluster is over (of epoch 0): WriteRoll{5 restart failed}"},
+		"its cluster is over":            {restart(func(o *Observation) { r := o.Ledger.Roll.Value(); r.Epoch = 0; o.Ledger.Roll = cluster.Known(r) }), "roll: the roll's cluster is over (of epoch 0): WriteRoll{entry 5: restart failed}"},
 		"it is cancelled":                {restart(cancelled), "keep: all is well (3 of 3 voters healthy)"},
 		"too many voters may wait":       {restart(size(1)), done},
 		"a lost one goes":                {restart(down0("c"), disowns("c", id("c"))), "keep: a voter's disk is lost: RemoveMember{c}"},
@@ -217,28 +227,28 @@ func rollRows() map[string]row {
 		"an order: none is there":        {order(func(o *Observation) { o.Ledger.Backup = cluster.Absent[cluster.Backup]() }), "roll: a backup is taken before the next hop (by b): TakeBackup{b}"},
 		"an order: it is being taken":    {order(ofBackup("k1"), func(o *Observation) { o.Ledger.BackupTried = o.Now.Add(-time.Second) }), "roll: the next hop waits for its backup (by b)"},
 		"an order: which there are":      {order(unknownBackup), "roll: the next hop waits for its backup (which there are is not known)"},
-		"an order: it has been taken":    {order(ofBackup("k0")), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
-		"an order: without a store":      {order(noStore), "roll: the next hop begins (etcd 3.6.14): WriteRoll{5 upgrade to 3.6.14 open}"},
+		"an order: it has been taken":    {order(ofBackup("k0")), "roll: the next hop begins (etcd 3.6.14): WriteRoll{entry 5: upgrade to 3.6.14 open}"},
+		"an order: without a store":      {order(noStore), "roll: the next hop begins (etcd 3.6.14): WriteRoll{entry 5: upgrade to 3.6.14 open}"},
 		"an order: one is unhealthy":     {order(ofBackup("k0"), says("b", func(r *cluster.Report) { r.Etcd.Healthy = false })), "roll: the next hop is not safe yet (b is unhealthy)"},
 		"an order: one is silent":        {order(ofBackup("k0"), silent("c")), "roll: the next hop is not safe yet (c is unhealthy: it does not say which etcd it runs)"},
 		"an order: v2 content":           {order(ofBackup("k0"), says("c", func(r *cluster.Report) { r.V2 = "a key" })), "roll: the next hop is not safe yet (c holds content of the v2 store, on which etcd 3.6 does not start: a key)"},
-		"an order: all are there":        {order(ofBackup("k0"), allRun(v37)), "roll: every member has restarted (all run 3.7.3): WriteRoll{5 upgrade done}"},
-		"an order: it would go down":     {order(ofBackup("k0"), ordered(cluster.RollUpgrade, cluster.Version{}, v36), allRun(v37)), "roll: the roll's way is not what was ordered (the members run other versions than when it was ordered): WriteRoll{5 upgrade failed}"},
-		"an order: it would go up":       {order(ordered(cluster.RollDowngrade, cluster.Version{}, v36), allRun(v35)), "roll: the roll's way is not what was ordered (the members run other versions than when it was ordered): WriteRoll{5 downgrade failed}"},
+		"an order: all are there":        {order(ofBackup("k0"), allRun(v37)), "roll: every member has restarted (all run 3.7.3): WriteRoll{entry 5: upgrade done}"},
+		"an order: it would go down":     {order(ofBackup("k0"), ordered(cluster.RollUpgrade, cluster.Version{}, v36), allRun(v37)), "roll: the roll's way is not what was ordered (the members run other versions than when it was ordered): WriteRoll{entry 5: upgrade failed}"},
+		"an order: it would go up":       {order(ordered(cluster.RollDowngrade, cluster.Version{}, v36), allRun(v35)), "roll: the roll's way is not what was ordered (the members run other versions than when it was ordered): WriteRoll{entry 5: downgrade failed}"},
 		"a hop: nobody runs it":          {up(), open + "(a is next or waits)"},
 		"a hop: one runs another":        {up(run("a", v36), run("c", v36)), open + "(b is next or waits)"},
-		"a hop: one is beyond it":        {up(run("a", v36), run("b", v37), run("c", v36)), "roll: the next hop begins (etcd 3.7.3): WriteRoll{5 upgrade to 3.7.3 open}"},
+		"a hop: one is beyond it":        {up(run("a", v36), run("b", v37), run("c", v36)), "roll: the next hop begins (etcd 3.7.3): WriteRoll{entry 5: upgrade to 3.7.3 open}"},
 		"a hop: started is not enough":   {up(rolled("b", 4), run("a", v36), run("c", v36)), open + "(b is next or waits)"},
 		"a hop: etcd has not agreed":     {up(allRun(v36), agreed(v35)), "roll: etcd has not agreed on its new version yet (it is 3.5.0)"},
-		"a hop: the next":                {up(allRun(v36), agreed(v36)), "roll: the next hop begins (etcd 3.7.3): WriteRoll{5 upgrade to 3.7.3 open}"},
-		"a hop: etcd does not tell":      {up(allRun(v36)), "roll: the next hop begins (etcd 3.7.3): WriteRoll{5 upgrade to 3.7.3 open}"},
+		"a hop: the next":                {up(allRun(v36), agreed(v36)), "roll: the next hop begins (etcd 3.7.3): WriteRoll{entry 5: upgrade to 3.7.3 open}"},
+		"a hop: etcd does not tell":      {up(allRun(v36)), "roll: the next hop begins (etcd 3.7.3): WriteRoll{entry 5: upgrade to 3.7.3 open}"},
 		"a hop: the next wants a backup": {up(allRun(v36), agreed(v36), ofBackup("k1")), "roll: a backup is taken before the next hop (by b): TakeBackup{b}"},
-		"the last hop":                   {up(ordered(cluster.RollUpgrade, v37, v37), allRun(v37), agreed(v37)), "roll: every member has restarted (roll 4): WriteRoll{5 upgrade to 3.7.3 done}"},
+		"the last hop":                   {up(ordered(cluster.RollUpgrade, v37, v37), allRun(v37), agreed(v37)), "roll: every member has restarted (roll 4): WriteRoll{entry 5: upgrade to 3.7.3 done}"},
 		"down: enabled first":            {lower(), "roll: the data is to be brought to the older format (3.6.14): EnableDowngrade{3.6.14}"},
 		"down: it is enabled":            {lower(downTo(v36)), open + "(a is next or waits)"},
 		"down: another minor is":         {lower(downTo(v35)), "roll: the data is to be brought to the older format (3.6.14): EnableDowngrade{3.6.14}"},
 		"down: it is at the older one":   {lower(agreed(v36)), open + "(a is next or waits)"},
-		"down: done":                     {lower(allRun(v36), agreed(v36)), "roll: every member has restarted (roll 4): WriteRoll{5 downgrade to 3.6.14 done}"},
+		"down: done":                     {lower(allRun(v36), agreed(v36)), "roll: every member has restarted (roll 4): WriteRoll{entry 5: downgrade to 3.6.14 done}"},
 		"down: cancelled":                {lower(downTo(v36), cancelled), "roll: a downgrade has ended before its end (to 3.6.0): CancelDowngrade{}"},
 		"down: failed": {lower(downTo(v36), func(o *Observation) {
 			r := o.Ledger.Roll.Value()
@@ -280,13 +290,13 @@ func rollBackRows() map[string]row {
 	const again = "start: the data is usable: StartEtcd{resume 3.7.3}"
 	const gaveUp = "roll: etcd has not come up as the roll wants it "
 	return map[string]row{
-		"it ends and ends":             {beginning(crashedLimit, crashed(2)), gaveUp + "(it ended 2 times; 3.6.14 ran before): GiveUpRoll{4}"},
+		"it ends and ends":             {beginning(crashedLimit, crashed(2)), gaveUp + "(it ended 2 times; 3.6.14 ran before): GiveUpRoll{entry 4}"},
 		"not for long enough":          {beginning(crashedLimit-1, crashed(2)), again},
 		"once":                         {beginning(crashedLimit, crashed(1)), again},
-		"it runs and is not well":      {beginning(upLimit, runs), gaveUp + "(it was not healthy within 2m0s; 3.6.14 ran before): GiveUpRoll{4}, StopEtcd{}"},
-		"a restart, likewise":          {beginning(upLimit, runs, of(func(r *Rolled) { r.Before = r.Runs })), gaveUp + "(it was not healthy within 2m0s; 3.7.3 ran before): GiveUpRoll{4}"},
+		"it runs and is not well":      {beginning(upLimit, runs), gaveUp + "(it was not healthy within 2m0s; 3.6.14 ran before): GiveUpRoll{entry 4}, StopEtcd{}"},
+		"a restart, likewise":          {beginning(upLimit, runs, of(func(r *Rolled) { r.Before = r.Runs })), gaveUp + "(it was not healthy within 2m0s; 3.7.3 ran before): GiveUpRoll{entry 4}"},
 		"it may yet be well":           {beginning(upLimit-1, runs), "wait: etcd is starting or has no leader"},
-		"while paused":                 {beginning(upLimit, runs, paused), gaveUp + "(it was not healthy within 2m0s; 3.6.14 ran before): GiveUpRoll{4}, StopEtcd{}"},
+		"while paused":                 {beginning(upLimit, runs, paused), gaveUp + "(it was not healthy within 2m0s; 3.6.14 ran before): GiveUpRoll{entry 4}, StopEtcd{}"},
 		"it was well once":             {beginning(time.Hour, crashed(9), of(func(r *Rolled) { r.Up = true })), start},
 		"no roll started it":           {beginning(time.Hour, crashed(9), of(func(r *Rolled) { r.Number = 0 })), start},
 		"not ours":                     {beginning(time.Hour, runs, foreign), "wait: etcd is starting or has no leader"},

@@ -36,7 +36,7 @@ func RollStale(o Observation) cluster.Stale {
 	case rolled.Failed != nil && rolled.Failed.Number == r.Number:
 		return cluster.Stale{} // the keeper ends it
 	}
-	return cluster.Stale{Why: fmt.Sprint("roll ", r.Number), Roll: r.Number}
+	return cluster.Stale{Why: fmt.Sprint("roll ", r.FirstNumber()), Roll: r.Number}
 }
 
 // outlived says that the roll was ordered for a cluster that is over: what its

@@ -36,6 +36,7 @@ func rollStaleRows() map[string]row {
 		"no roll":                          {see(), none},
 		"unread":                           {see(unknownRoll), none},
 		"a restart":                        {see(restart), "roll 4 4; 0.0.0 4 4; b<c<a"},
+		"a restart, ordered as roll 2":     {see(restart, orderedAs(2)), "roll 2 4; 0.0.0 4 4; b<c<a"},
 		"a restart, done here":             {see(restart, rolled("a", 4)), "0; 0.0.0 4 4; b<c<a"},
 		"a restart, failed here":           {see(restart, failedAt("a", 4)), "0; 0.0.0 4 4; b<c<a"},
 		"a restart, the last failed here":  {see(restart, failedAt("a", 3)), "roll 4 4; 0.0.0 4 4; b<c<a"},
