@@ -55,6 +55,9 @@ func askedAgent(t *testing.T, take Taker) *Agent {
 func (a *Agent) shows(keeper bool, reports ...cluster.Report) {
 	s := &snapshot{report: cluster.Report{Keeper: keeper}, observation: plan.Observation{Reports: reports}}
 	s.observation.Etcd = cluster.Known(cluster.EtcdState{Healthy: true})
+	s.observation.Ledger.Charter = cluster.Known(cluster.Charter{Cluster: "test", Epoch: 2})
+	s.observation.Disk = cluster.Disk{State: cluster.DiskData, Stamp: &cluster.Stamp{Cluster: "test", Epoch: 2}}
+	s.observation.Settings.Cluster = "test"
 	a.published.Store(s)
 }
 
@@ -194,5 +197,35 @@ func TestBackupsInTurn(t *testing.T) {
 	}
 	if taken.Load() != 2 || most.Load() != 1 {
 		t.Errorf("%d taken, at most %d at a time: want 2, one after the other", taken.Load(), most.Load())
+	}
+}
+
+// TestBackupOfTheEpochAlone: what runs on data of an epoch that is over, or of
+// another cluster, is not stored as this epoch's.
+func TestBackupOfTheEpochAlone(t *testing.T) {
+	for story, row := range map[string]struct {
+		change func(*plan.Observation)
+		epoch  cluster.Epoch // 0: refused
+	}{
+		"of the epoch":            {func(*plan.Observation) {}, 2},
+		"of an older one":         {func(o *plan.Observation) { o.Disk.Stamp.Epoch = 1 }, 0},
+		"of another cluster":      {func(o *plan.Observation) { o.Disk.Stamp.Cluster = "x" }, 0},
+		"the charter is not read": {func(o *plan.Observation) { o.Ledger.Charter = cluster.Unknown[cluster.Charter]() }, 0},
+		"etcd is not healthy":     {func(o *plan.Observation) { o.Etcd = cluster.Known(cluster.EtcdState{}) }, 0},
+		"of an etcd elsewhere":    {func(o *plan.Observation) { o.Disk = cluster.Disk{State: cluster.DiskEmpty} }, 2},
+	} {
+		t.Run(story, func(t *testing.T) {
+			var taken cluster.Epoch
+			a := askedAgent(t, func(_ context.Context, _ string, m backup.Meta) (cluster.Backup, error) {
+				taken = m.Epoch
+				return cluster.Backup{}, nil
+			})
+			a.shows(true)
+			row.change(&a.published.Load().observation)
+			_, err := a.backupHere(t.Context())
+			if taken != row.epoch || (row.epoch == 0) != errors.Is(err, control.ErrRefused) {
+				t.Errorf("taken as epoch %d, %v: want %d", taken, err, row.epoch)
+			}
+		})
 	}
 }

@@ -108,23 +108,36 @@ func (a *Agent) backupHere(ctx context.Context) (cluster.Backup, error) {
 	if a.parts.Store == nil {
 		return cluster.Backup{}, fmt.Errorf("%w: this node has no store: set --store", control.ErrRefused)
 	}
-	s := a.published.Load()
-	if !s.observation.Etcd.Value().Healthy {
-		return cluster.Backup{}, fmt.Errorf("%w: etcd is not healthy here", control.ErrRefused)
-	}
 	select { // behind the one that is being taken: that one may lack what was written since
 	case a.backups.turn <- struct{}{}:
 		defer func() { <-a.backups.turn }()
 	case <-ctx.Done():
 		return cluster.Backup{}, context.Cause(ctx)
 	}
+	o := a.published.Load().observation
+	epoch := backupEpoch(o)
+	switch {
+	case !o.Etcd.Value().Healthy:
+		return cluster.Backup{}, fmt.Errorf("%w: etcd is not healthy here", control.ErrRefused)
+	case epoch == 0:
+		return cluster.Backup{}, fmt.Errorf("%w: whether the data here is of this cluster's epoch is not known, or it is not", control.ErrRefused)
+	}
 	began := time.Now()
-	b, err := a.takeHere(ctx, backup.Meta{Cluster: a.opt.Settings.Cluster,
-		Epoch: s.observation.Ledger.Charter.Value().Epoch, By: a.opt.Name, Now: began})
+	b, err := a.takeHere(ctx, backup.Meta{Cluster: a.opt.Settings.Cluster, Epoch: epoch, By: a.opt.Name, Now: began})
 	if err == nil {
 		a.log.Info("backup taken", "key", b.Key, "revision", b.Revision, "bytes", b.Size, "stored_bytes", b.StoredSize, "took", time.Since(began))
 	}
 	return b, err
+}
+
+// backupEpoch is the charter's, unless the data on this disk is known to be of
+// another epoch or cluster: 0, for what is stored of it would pass for what it is not.
+func backupEpoch(o plan.Observation) cluster.Epoch {
+	c := o.Ledger.Charter.Value()
+	if o.OfAnother() || o.Disk.Stamp != nil && o.Disk.Stamp.Epoch != c.Epoch {
+		return 0
+	}
+	return c.Epoch
 }
 
 func (a *Agent) takeHere(ctx context.Context, meta backup.Meta) (cluster.Backup, error) {

@@ -92,10 +92,11 @@ func (a *Agent) shipScene() ship.Scene {
 	return ship.Scene{Epoch: shipEpoch(o), Reports: reports, Backup: a.backups.newest}
 }
 
+// shipEpoch is 0 where there is nothing to ship, or no epoch to ship it as.
 func shipEpoch(o plan.Observation) cluster.Epoch {
 	c := o.Ledger.Charter
 	switch {
-	case !c.Known() || o.Disk.State != cluster.DiskData:
+	case o.OfAnother() || !c.Known() || o.Disk.State != cluster.DiskData:
 		return 0
 	case o.Disk.Stamp == nil && c.Value().Seed.Kind == cluster.SeedAdopted && c.Value().Seed.ClusterID == o.Disk.ClusterID:
 		return c.Value().Epoch
