@@ -74,7 +74,7 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 		q.Cancel = true
 		a, err := c.send(ctx, q)
 		if err == nil {
-			fmt.Fprintf(out, "roll %d is cancelled: who has not restarted stays as it is\n", a.Roll.Number)
+			fmt.Fprintf(out, "roll %d is cancelled: who has not restarted stays as it is\n", a.Roll.FirstNumber())
 		}
 		return err
 	}
@@ -93,7 +93,7 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 	case c.Plan, p.Nothing() && !p.Roll.Open():
 		return nil
 	case p.Roll.Open():
-		return fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s: --watch shows it, --cancel ends it", control.ErrRefused, p.Roll.Number, p.Roll.Kind, p.Roll.By)
+		return fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s: --watch shows it, --cancel ends it", control.ErrRefused, p.Roll.FirstNumber(), p.Roll.Kind, p.Roll.By)
 	case !c.Yes && !agreed(ctx, out, "Do it?"):
 		return usage{errors.New("not confirmed: nothing was done (--yes answers for you)")}
 	}
@@ -106,7 +106,7 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 		printRollPlan(out, a)
 		return nil
 	}
-	fmt.Fprintf(out, "ordered as roll %d; the agents carry it out, whatever becomes of this command\n", a.Roll.Number)
+	fmt.Fprintf(out, "ordered as roll %d; the agents carry it out, whatever becomes of this command\n", a.Roll.FirstNumber())
 	return c.watch(ctx, out, a.Roll)
 }
 
@@ -167,7 +167,7 @@ func printRollPlan(out io.Writer, p control.RollAnswer) {
 
 // printRoll is status's line on a roll.
 func printRoll(out io.Writer, r cluster.Roll) {
-	fmt.Fprintf(out, "roll %d (%s", r.Number, r.Kind)
+	fmt.Fprintf(out, "roll %d (%s", r.FirstNumber(), r.Kind)
 	if !r.To.Zero() {
 		fmt.Fprintf(out, " to %s", r.To)
 	}

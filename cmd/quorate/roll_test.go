@@ -28,7 +28,7 @@ func TestRoll(t *testing.T) {
 	// Some 20 s where the machine has nothing else to do; this one may be busy.
 	began := time.Now()
 	out, code := a.roll("roll", "--reason", "a test").end()
-	if took := time.Since(began); code != 0 || !strings.Contains(out, "done in") || took > 90*time.Second {
+	if took := time.Since(began); code != 0 || !strings.Contains(out, "ordered as roll 1;") || !strings.Contains(out, "roll 1 done in") || took > 90*time.Second {
 		t.Errorf("exit code %d after %s:\n%s", code, took, out)
 	}
 	t.Logf("three members rolled in %s:\n%s", time.Since(began).Round(100*time.Millisecond), out)
@@ -49,7 +49,9 @@ func TestRoll(t *testing.T) {
 	})
 	keeper.killAgent()
 	keeper.start()
-	r.rollIs(time.Minute, cluster.RollDone, names...)
+	if second := r.rollIs(time.Minute, cluster.RollDone, names...); !strings.Contains(strings.Join(order.said, "\n"), fmt.Sprintf("ordered as roll %d;", second.FirstNumber())) {
+		t.Errorf("the second roll has ended as roll %d: %s", second.FirstNumber(), order.said)
+	}
 	r.voters(20*time.Second, names...)
 	if got := pids.generations(); got != "a3 b3 c3" {
 		t.Errorf("etcds so far: %s, want three of each", got)
@@ -89,13 +91,15 @@ func TestRollRests(t *testing.T) {
 	if got := pids.generations(); got != "a1 b1 c1" {
 		t.Errorf("etcds so far: %s, though the house is paused", got)
 	}
-	if _, errOut, code := r.quorate("roll", "--yes", b.agentFlag()); code != 1 || !strings.Contains(errOut, "is under way, ordered by") {
+	if _, errOut, code := r.quorate("roll", "--yes", b.agentFlag()); code != 1 || !strings.Contains(errOut, "roll 1 (restart) is under way, ordered by") {
 		t.Errorf("a second roll: exit code %d, %s", code, errOut)
 	}
 	r.does("resume", a.agentFlag())
 	order.until(t, "restarts")
-	r.does("roll", "--cancel", "--reason", "enough", c.agentFlag())
-	if out, code := order.end(); code != 1 || !strings.Contains(out, "been cancelled: cancelled by") || !strings.Contains(out, ": enough") {
+	if out := r.does("roll", "--cancel", "--reason", "enough", c.agentFlag()); !strings.HasPrefix(out, "roll 1 is cancelled") {
+		t.Errorf("the cancellation says %q", out)
+	}
+	if out, code := order.end(); code != 1 || !strings.Contains(out, "roll 1 has been cancelled: cancelled by") || !strings.Contains(out, ": enough") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 	r.rollIs(20*time.Second, cluster.RollCancelled, names...)
@@ -158,8 +162,8 @@ func TestRolledBack(t *testing.T) {
 		t.Errorf("exit code %d, want %q, a backup and three restarts:\n%s", code, want, out)
 	}
 	out, code = a.roll("upgrade", "--to", etcdbin.V37).end()
-	if code != 1 || !strings.Contains(out, "the roll has failed: "+bad.name+": etcd 3.7.3: ") {
-		t.Errorf("exit code %d, want that %s has failed:\n%s", code, bad.name, out)
+	if code != 1 || !strings.Contains(out, "roll 1 has failed: "+bad.name+": etcd 3.7.3: ") || !strings.Contains(out, "ordered as roll 1;") {
+		t.Errorf("exit code %d, want that %s has failed in roll 1:\n%s", code, bad.name, out)
 	}
 	t.Log(out)
 	r.voters(40*time.Second, names...)
@@ -177,4 +181,7 @@ func TestRolledBack(t *testing.T) {
 		}
 		return err
 	})
+	if table, _, _ := r.quorate("status", a.agentFlag()); !strings.Contains(table, "roll 1 (upgrade to 3.7.3) failed") {
+		t.Errorf("status does not tell of roll 1:\n%s", table)
+	}
 }

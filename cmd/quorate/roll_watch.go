@@ -59,7 +59,7 @@ func (c *rollFlags) watch(ctx context.Context, out io.Writer, ordered cluster.Ro
 		case r.ID == ordered.ID && !r.Open():
 			return ended(out, r, time.Since(began))
 		case r.ID != ordered.ID:
-			return fmt.Errorf("another roll has begun: %d, ordered by %s", r.Number, r.By)
+			return fmt.Errorf("another roll has begun: %d, ordered by %s", r.FirstNumber(), r.By)
 		case !r.Hop.Zero():
 			say("hop", fmt.Sprintf("the hop to etcd %s is open", r.Hop))
 		}
@@ -94,9 +94,9 @@ func (c *rollFlags) sayNodes(ctx context.Context, say func(key, line string)) {
 
 func ended(out io.Writer, r cluster.Roll, took time.Duration) error {
 	if r.State == cluster.RollDone {
-		fmt.Fprintf(out, "done in %s\n", took.Round(100*time.Millisecond))
+		fmt.Fprintf(out, "roll %d done in %s\n", r.FirstNumber(), took.Round(100*time.Millisecond))
 		return nil
 	}
-	fmt.Fprintf(out, "the roll has %s: %s\n", map[cluster.RollState]string{cluster.RollFailed: "failed", cluster.RollCancelled: "been cancelled"}[r.State], r.Why)
+	fmt.Fprintf(out, "roll %d has %s: %s\n", r.FirstNumber(), map[cluster.RollState]string{cluster.RollFailed: "failed", cluster.RollCancelled: "been cancelled"}[r.State], r.Why)
 	return exitWith(1)
 }

@@ -75,7 +75,7 @@ func newMetrics(st *store.Store) *metrics {
 	m.backups = vec("backups_total", "Backups that this agent has asked for, by result.", "result")
 	m.names = vec("dns_rounds_total", "Comparisons of the DNS zone with the cluster, by the keeper, by result: done, refused, failed.", "result")
 	m.handOvers = vec("handovers_total", "Hand-overs of the lead by this agent: held (no voter proposed anything meanwhile), unheld (one may have), failed.", "result")
-	m.roll = gauge("roll_number", "Number of the newest entry of the rolls; 0 when there is none.")
+	m.roll = gauge("roll_number", "Number of the newest roll: of its first entry; 0 when there is none.")
 	m.rollState = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: "roll_state", Help: "1 for the state of the newest roll: open, done, failed, cancelled."}, []string{"state"})
 	m.registry.MustRegister(m.rollState)
 	m.storeFails = counter("store_errors_total", "Passes over the store that failed.")
@@ -158,7 +158,7 @@ func (m *metrics) publish(s *snapshot, status func() control.Status) {
 	}
 	m.rollState.Reset()
 	if r := s.report.Roll; r != nil {
-		m.roll.Set(float64(r.Number))
+		m.roll.Set(float64(r.FirstNumber()))
 		m.rollState.WithLabelValues(string(r.State)).Set(1)
 	}
 	m.backupAge.Set(-1)

@@ -49,7 +49,7 @@ func (a *Agent) rollHere(ctx context.Context, s *snapshot, q control.RollRequest
 	case err != nil || q.Plan:
 		return answer, err
 	case roll.Value().Open():
-		return answer, fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s", control.ErrRefused, roll.Value().Number, roll.Value().Kind, roll.Value().By)
+		return answer, fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s", control.ErrRefused, roll.Value().FirstNumber(), roll.Value().Kind, roll.Value().By)
 	case len(answer.Problems) > 0:
 		return answer, fmt.Errorf("%w: %s", control.ErrRefused, strings.Join(answer.Problems, "; "))
 	case answer.Nothing():
@@ -113,7 +113,8 @@ func (a *Agent) cancelRoll(ctx context.Context, r cluster.Roll, q control.RollRe
 	if !r.Open() {
 		return control.RollAnswer{Roll: r}, fmt.Errorf("%w: no roll is under way", control.ErrRefused)
 	}
-	r.Number, r.Nonce, r.State, r.Why, r.At = r.Number+1, nonce(), cluster.RollCancelled, "cancelled by "+who(q.By), time.Now()
+	r = r.Next(cluster.RollCancelled, nonce())
+	r.Why, r.At = "cancelled by "+who(q.By), time.Now()
 	if q.Reason != "" {
 		r.Why += ": " + q.Reason
 	}

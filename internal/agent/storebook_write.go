@@ -126,7 +126,7 @@ func (b *storeBook) writeRoll(ctx context.Context, r cluster.Roll) error {
 		return err
 	}
 	if stands.Nonce != r.Nonce {
-		b.a.log.Info("another node wrote the roll's entry first", "number", stands.Number, "by", stands.By)
+		b.a.log.Info("another node wrote the roll's entry first", "roll", stands.FirstNumber(), "entry", stands.Number, "by", stands.By)
 	}
 	b.noteRoll(cluster.Known(stands))
 	b.a.gossipNow()

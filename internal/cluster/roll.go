@@ -38,9 +38,10 @@ const (
 // cancellation are entries of their own, of the same ID.
 type Roll struct {
 	Number uint64    `json:"number"`
-	ID     string    `json:"id"`    // stays over the entries of one roll
-	Nonce  string    `json:"nonce"` // tells our own write from another's
-	Epoch  Epoch     `json:"epoch"` // of the cluster that it was ordered for: it ends with it
+	First  uint64    `json:"first,omitempty"` // number of the roll's first entry; 0: this one, as far as its writer knew
+	ID     string    `json:"id"`              // stays over the entries of one roll
+	Nonce  string    `json:"nonce"`           // tells our own write from another's
+	Epoch  Epoch     `json:"epoch"`           // of the cluster that it was ordered for: it ends with it
 	Kind   RollKind  `json:"kind"`
 	Hop    Version   `json:"hop,omitzero"` // what etcd is to run once it has restarted; zero: what it ran
 	To     Version   `json:"to,omitzero"`  // where it ends: hops are one minor each
@@ -54,6 +55,20 @@ type Roll struct {
 
 // Open says that the roll is under way.
 func (r Roll) Open() bool { return r.Number > 0 && r.State == RollOpen }
+
+// FirstNumber is that of the roll's first entry: by it people know the roll.
+func (r Roll) FirstNumber() uint64 {
+	if r.First == 0 {
+		return r.Number
+	}
+	return r.First
+}
+
+// Next is the entry after r, of the same roll. Who writes it adds himself and when.
+func (r Roll) Next(state RollState, nonce string) Roll {
+	r.First, r.Number, r.State, r.Nonce = r.FirstNumber(), r.Number+1, state, nonce
+	return r
+}
 
 // RollFailure is a node's word that its etcd did not come up as a roll wanted it.
 type RollFailure struct {

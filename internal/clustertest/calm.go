@@ -102,7 +102,7 @@ func (w *World) notWell() string {
 		}
 	}
 	if r, open := w.openRoll(leader); open {
-		return fmt.Sprintf("roll %d is open", r.Number)
+		return fmt.Sprintf("roll %d is open", r.FirstNumber())
 	}
 	if w.settings.HasStore && w.store.ready[w.truth.epoch].Epoch == 0 {
 		return "no ready mark"

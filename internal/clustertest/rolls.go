@@ -190,9 +190,10 @@ func (w *World) writeRoll(m *machine, r cluster.Roll) error {
 	}
 	if !w.settings.HasStore {
 		if m.disk.roll == nil || r.Number > m.disk.roll.Number {
+			w.oneNumber(m.disk.roll, r)
 			m.disk.roll = &r
 			note(r)
-			w.logf("%s: roll %d: %s to %s %s", m.name, r.Number, r.Kind, r.Hop, r.State)
+			w.logf("%s: roll %d, entry %d: %s to %s %s", m.name, r.FirstNumber(), r.Number, r.Kind, r.Hop, r.State)
 		}
 		return nil
 	}
@@ -202,12 +203,22 @@ func (w *World) writeRoll(m *machine, r cluster.Roll) error {
 			w.fail("%s writes entry %d of a roll, and there are %d", m.name, r.Number, have)
 		}
 		if r.Number == have+1 {
+			if have > 0 {
+				w.oneNumber(&w.store.rolls[have-1], r)
+			}
 			w.store.rolls = append(w.store.rolls, r)
-			w.logf("%s: roll %d: %s to %s %s", m.name, r.Number, r.Kind, r.Hop, r.State)
+			w.logf("%s: roll %d, entry %d: %s to %s %s", m.name, r.FirstNumber(), r.Number, r.Kind, r.Hop, r.State)
 		}
 		note(w.store.rolls[r.Number-1])
 		return nil
 	})
+}
+
+// oneNumber: people know a roll by one number, from its order to its end.
+func (w *World) oneNumber(before *cluster.Roll, r cluster.Roll) {
+	if before != nil && before.ID == r.ID && before.FirstNumber() != r.FirstNumber() {
+		w.fail("roll %d goes on as roll %d", before.FirstNumber(), r.FirstNumber())
+	}
 }
 
 // hearRoll is news by a report.
@@ -231,8 +242,7 @@ func (w *World) orderRoll() {
 	r := cluster.Roll{Number: last.Value().Number + 1, ID: itoa(cluster.Epoch(w.serial())), Nonce: itoa(cluster.Epoch(w.serial())), Epoch: w.truth.epoch, State: cluster.RollOpen, By: "operator"}
 	switch {
 	case last.Value().Open() && w.chance(0.5):
-		r = last.Value()
-		r.Number, r.State, r.Nonce = r.Number+1, cluster.RollCancelled, itoa(cluster.Epoch(w.serial()))
+		r = last.Value().Next(cluster.RollCancelled, itoa(cluster.Epoch(w.serial())))
 	case last.Value().Open():
 		return
 	case w.chance(0.4):
@@ -251,7 +261,7 @@ func (w *World) orderRoll() {
 			w.logf("FAULT: etcd %s does not come up at %s", x.bad, x.name)
 		}
 	}
-	w.logf("OPERATOR: roll %d: %s to %s %s, by %s", r.Number, r.Kind, r.To, r.State, m.name)
+	w.logf("OPERATOR: roll %d: %s to %s %s, by %s", r.FirstNumber(), r.Kind, r.To, r.State, m.name)
 	w.reasons["operator: "+string(r.Kind)+" "+string(r.State)]++
 	_ = w.writeRoll(m, r)
 }
@@ -285,8 +295,7 @@ func (w *World) cancelStuck() bool {
 	if !open || p.m.agent.decision.Reason != "the next hop is not safe yet" {
 		return false
 	}
-	w.logf("OPERATOR: cancels roll %d: %s", r.Number, p.m.agent.decision)
+	w.logf("OPERATOR: cancels roll %d: %s", r.FirstNumber(), p.m.agent.decision)
 	w.reasons["operator: cancels a roll that says why"]++
-	r.Number, r.State, r.Nonce = r.Number+1, cluster.RollCancelled, itoa(cluster.Epoch(w.serial()))
-	return w.writeRoll(p.m, r) == nil
+	return w.writeRoll(p.m, r.Next(cluster.RollCancelled, itoa(cluster.Epoch(w.serial())))) == nil
 }
