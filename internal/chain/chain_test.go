@@ -273,8 +273,8 @@ func TestWalk(t *testing.T) {
 	if _, err := w.reader().From(ctx, chains[0], w.end.Index); !errors.Is(err, ErrNone) {
 		t.Errorf("after the end: %v", err)
 	}
-	if _, err := w.reader().From(ctx, chains[0], base.Index-1); !errors.Is(err, ErrGap) {
-		t.Errorf("from before the chain: %v", err)
+	if at, err := w.reader().From(ctx, chains[0], base.Index-1); !errors.Is(err, ErrGap) || at.Number != 0 || at.Index != base.Index {
+		t.Errorf("from before the chain: %v, %v", at, err)
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
@@ -356,6 +356,15 @@ func TestEndOfBrokenChain(t *testing.T) {
 	w := newWriter(t, newCodec(t, nil))
 	if end, err := w.reader().End(ctx, 1); err != nil || end != (cluster.LogEnd{}) {
 		t.Errorf("no chain: %v, %v", end, err)
+	}
+}
+
+func TestMissingBefore(t *testing.T) {
+	c := Chain{Segments: []Stored{{Number: 3}, {Number: 4}, {Number: 8}, {Number: 9}, {Number: 11}}}
+	for number, want := range map[uint64]uint64{2: 0, 3: 0, 4: 0, 5: 0, 7: 5, 8: 5, 9: 0, 11: 10, 12: 0, 14: 12} {
+		if got, missing := c.MissingBefore(number); missing != (want > 0) || missing && got != want {
+			t.Errorf("before %d: %d, %v, want %d", number, got, missing, want)
+		}
 	}
 }
 

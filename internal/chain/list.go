@@ -90,6 +90,17 @@ func (c Chain) Missing() (uint64, bool) {
 	return 0, false
 }
 
+// MissingBefore is the first of the numbers that are missing right before one,
+// where an earlier segment is there.
+func (c Chain) MissingBefore(number uint64) (uint64, bool) {
+	for _, s := range slices.Backward(c.Segments) {
+		if s.Number < number {
+			return s.Number + 1, s.Number+1 < number
+		}
+	}
+	return 0, false
+}
+
 // List is every chain of an epoch, or with 0 of all of them, oldest first. It
 // reads no segment.
 func List(ctx context.Context, st Objects, epoch cluster.Epoch) ([]Chain, error) {

@@ -122,14 +122,14 @@ var ErrNone = errors.New("no such segment in the chain")
 
 // From is where to begin a Walk for all entries after an index: the end of the
 // segment before the one that holds index+1. ErrNone when the chain does not
-// reach so far, ErrGap when it begins later.
+// reach so far; ErrGap when it goes on later, with where that is.
 func (r Reader) From(ctx context.Context, c Chain, index uint64) (cluster.LogEnd, error) {
 	h, err := r.Find(ctx, c, func(h Header) bool { return h.Last > index })
 	switch {
 	case err != nil:
 		return cluster.LogEnd{}, err
 	case h.First > index+1:
-		return cluster.LogEnd{}, fmt.Errorf("%w: it begins at index %d, after %d", ErrGap, h.First, index+1)
+		return h.Claimed(), fmt.Errorf("%w: it begins at index %d, after %d", ErrGap, h.First, index+1)
 	}
 	return h.Claimed(), nil
 }
