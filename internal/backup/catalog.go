@@ -31,6 +31,9 @@ func newStem(epoch cluster.Epoch, at time.Time, revision int64, nonce string) st
 	return path.Join(prefix, fmt.Sprintf("%010d", epoch), name)
 }
 
+// IsKey says that a key is one of a backup, that is of its manifest.
+func IsKey(key string) bool { return isManifest(key) }
+
 func isManifest(key string) bool {
 	return ours.MatchString(key) && strings.HasSuffix(key, manifestSuffix)
 }

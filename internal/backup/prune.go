@@ -77,6 +77,29 @@ func rubbish(objects []store.Object) (keys []string) {
 	return keys
 }
 
+// Orphans are the objects whose manifest is not there: one that was deleted, one
+// that was never written, or, for a moment, one that is about to be. Like Sweep it
+// looks once more for each.
+func Orphans(ctx context.Context, st Store) (keys []string, err error) {
+	objects, err := st.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("listing backups: %w", err)
+	}
+	for _, o := range objects {
+		if !isOrphan(o.Key, objects) {
+			continue
+		}
+		_, err := st.Read(ctx, manifestOf(o.Key))
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			keys = append(keys, o.Key)
+		case err != nil:
+			return nil, fmt.Errorf("looking for the manifest of %s: %w", o.Key, err)
+		}
+	}
+	return keys, nil
+}
+
 // sweepOne looks once more for the manifest: a listing may lag, a read does not.
 func sweepOne(ctx context.Context, st Store, object string) error {
 	_, err := st.Read(ctx, manifestOf(object))
