@@ -20,9 +20,9 @@ func Behind(ctx context.Context, src Source, b cluster.Backup) (end cluster.LogE
 	if err != nil {
 		return cluster.LogEnd{}, "", err
 	}
-	p, err := survey(ctx, src, Cut{}, b, chains)
+	p, err := Plan{Base: b, Etcd: b.Etcd}.survey(ctx, src, chains)
 	if err != nil || p.Segments == 0 {
-		return cluster.LogEnd{}, p.Broken, err
+		return cluster.LogEnd{}, p.Damage(), err
 	}
 	last, why, err := walked(ctx, src, p)
 	if err != nil || last == 0 {
@@ -82,4 +82,33 @@ func Fixed(ctx context.Context, src Source, b cluster.Backup, end cluster.LogEnd
 		err = fmt.Errorf("segment %d: %w: it is another one than the charter names", end.Number, chain.ErrDamaged)
 	}
 	return p, err
+}
+
+// Whole is the plan as far as each byte of its log is good: all of it is read as
+// Build reads it, and nothing applied. Broken says what is not.
+func (p Plan) Whole(ctx context.Context, src Source) (Plan, error) {
+	if p.Segments == 0 {
+		return p, nil
+	}
+	good := p.From.Number
+	for s, err := range src.Log.Walk(ctx, p.From, p.Last.Number) {
+		switch {
+		case isBad(err):
+			return p.cutAt(ctx, src, good, err.Error())
+		case err != nil:
+			return p, fmt.Errorf("reading the log: %w", err)
+		}
+		good = s.Number
+	}
+	return p, nil
+}
+
+// cutAt is the plan up to its last good segment.
+func (p Plan) cutAt(ctx context.Context, src Source, good uint64, why string) (Plan, error) {
+	p.Broken = why
+	if good == p.From.Number {
+		return p.upTo(cluster.LogEnd{}), nil
+	}
+	_, end, err := src.Log.Header(ctx, p.Last.Epoch, p.Last.Chain, good)
+	return p.upTo(end), err
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/quorate/quorate/internal/backup"
@@ -42,7 +40,8 @@ type Plan struct {
 	// Passed are newer backups than the snapshot that Survey could not take.
 	Passed []Passed `json:"passed_over,omitempty"`
 
-	newer string // Broken, of a newer chain than the plan's
+	newer  string         // Broken, of a newer chain than the plan's
+	stored []chain.Stored // the segments
 }
 
 // Damage is Broken, of the plan's chain or of a newer one: the log may go on
@@ -79,11 +78,11 @@ var ErrNothing = errors.New("nothing that is stored leads there")
 // cut: a snapshot may be newer than its manifest says. It reads manifests and a
 // few segments' headers.
 func Survey(ctx context.Context, src Source, cut Cut) ([]Plan, error) {
-	all, problems, err := backup.List(ctx, src.Store)
+	listed, problems, err := snapshots(ctx, src)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(b cluster.Backup) bool { return b.Cluster != src.Cluster || beyond(b, cut) })
+	all := slices.DeleteFunc(slices.Clone(listed), func(b cluster.Backup) bool { return beyond(b, cut) })
 	if len(all) == 0 {
 		return nil, fmt.Errorf("no snapshot of cluster %q is before %s: %w%s", src.Cluster, cut, ErrNothing, told(problems))
 	}
@@ -94,14 +93,20 @@ func Survey(ctx context.Context, src Source, cut Cut) ([]Plan, error) {
 	}
 	epoch := all[0].Epoch // the newest that is not behind the cut
 	all = slices.DeleteFunc(all, func(b cluster.Backup) bool { return b.Epoch != epoch })
-	chains, err := chain.List(ctx, src.Log.Objects, epoch)
+	chains, err := chain.List(ctx, src.Log.Objects, 0)
 	if err != nil {
 		return nil, err
 	}
+	chains = slices.DeleteFunc(chains, func(c chain.Chain) bool { return c.Epoch < epoch })
+	unled, err := stray(ctx, src.Log, chains, listed, cut)
+	if err != nil {
+		return nil, err
+	}
+	chains = slices.DeleteFunc(chains, func(c chain.Chain) bool { return c.Epoch > epoch })
 	var plans []Plan
 	var why error
 	for _, b := range all {
-		p, err := survey(ctx, src, cut, b, chains)
+		p, err := Plan{Cut: cut, Base: b, Etcd: b.Etcd, newer: unled}.survey(ctx, src, chains)
 		switch {
 		case err == nil:
 			if cut.heldBy(b) {
@@ -141,38 +146,6 @@ func cmpErr(first, second error) error {
 	return second
 }
 
-func told(problems []backup.Problem) (s string) {
-	for _, p := range problems {
-		s += "; " + p.String()
-	}
-	return s
-}
-
-// stem is how a manifest's key tells what it holds, even when it is unreadable.
-var stem = regexp.MustCompile(`^backups/(\d+)/(\d{8}T\d{6}Z)-(\d+)-`)
-
-// passed are the problems that may stand for newer backups than the plan's, not
-// behind its cut.
-func passed(problems []backup.Problem, p Plan) (all []Passed) {
-	for _, problem := range problems {
-		m := stem.FindStringSubmatch(problem.Key)
-		if m == nil {
-			continue
-		}
-		epoch, _ := strconv.ParseUint(m[1], 10, 64)
-		at, _ := time.Parse("20060102T150405Z", m[2])
-		b := cluster.Backup{Epoch: cluster.Epoch(epoch), At: at}
-		b.Revision, _ = strconv.ParseInt(m[3], 10, 64)
-		older := b.Epoch < p.Base.Epoch || b.Epoch == p.Base.Epoch && b.Revision <= p.Base.Revision
-		if older || beyond(b, p.Cut) {
-			continue
-		}
-		reached := b.Epoch == p.Base.Epoch && b.Revision <= p.Last.Revision
-		all = append(all, Passed{Key: problem.Key, Why: problem.Err.Error(), Lost: !reached && !p.Cut.exact()})
-	}
-	return all
-}
-
 // heldBy says that the snapshot alone leads to the cut.
 func (c Cut) heldBy(b cluster.Backup) bool {
 	return c.Index > 0 && c.Index <= b.Index || c.Revision > 0 && c.Revision <= b.Revision || !c.Time.IsZero() && !c.Time.After(b.At)
@@ -183,25 +156,16 @@ func beyond(b cluster.Backup, c Cut) bool {
 	return c.Index > 0 && b.Index > c.Index || c.Revision > 0 && b.Revision > c.Revision || !c.Time.IsZero() && b.At.After(c.Time)
 }
 
-// survey plans a restore from one snapshot: the newest chain that goes on from
-// it counts, and when none does the snapshot alone.
-func survey(ctx context.Context, src Source, cut Cut, b cluster.Backup, chains []chain.Chain) (Plan, error) {
-	p := Plan{Cut: cut, Base: b, Etcd: b.Etcd}
+// survey plans a restore from the plan's snapshot: the newest chain that goes on
+// from it counts, and when none does the snapshot alone. What a chain lacks before
+// that is no matter: a replay holds each segment against the one before from the
+// first that it needs on, and never read those before.
+func (p Plan) survey(ctx context.Context, src Source, chains []chain.Chain) (Plan, error) {
+	cut, b := p.Cut, p.Base
 	for _, c := range slices.Backward(chains) {
-		p.Broken = ""
-		if n, missing := c.Missing(); missing {
-			if h, _, err := src.Log.Header(ctx, c.Epoch, c.Number, c.Last()); err == nil && h.Last <= b.Index {
-				continue // the snapshot holds all of it
-			}
-			p.Broken = fmt.Sprintf("segment %d of chain %d is missing", n, c.Number)
-			i := slices.IndexFunc(c.Segments, func(s chain.Stored) bool { return s.Number > n })
-			c.Segments = c.Segments[:i]
-		}
 		begin, err := from(ctx, src.Log, c, b.Index)
 		if errors.Is(err, chain.ErrNone) || errors.Is(err, chain.ErrGap) {
-			if p.newer = cmp.Or(p.newer, p.Broken); p.newer == "" && isBad(err) {
-				p.newer = err.Error()
-			}
+			p.newer = cmp.Or(p.newer, cutShort(c, begin, err))
 			continue
 		}
 		if err != nil {
@@ -216,8 +180,27 @@ func survey(ctx context.Context, src Source, cut Cut, b cluster.Backup, chains [
 	return p, nil
 }
 
+// cutShort says what is missing or damaged right behind a snapshot, where a chain
+// does not go on from it before begin; it is empty where that is not to blame.
+func cutShort(c chain.Chain, begin cluster.LogEnd, err error) string {
+	if errors.Is(err, chain.ErrGap) {
+		if n, missing := c.MissingBefore(begin.Number + 1); missing {
+			return missingSegment(n, c)
+		}
+	}
+	if isBad(err) {
+		return err.Error()
+	}
+	return ""
+}
+
+func missingSegment(n uint64, c chain.Chain) string {
+	return fmt.Sprintf("segment %d of chain %d is missing", n, c.Number)
+}
+
 // from is where the log goes on behind an index. Damage before it is no matter;
-// damage right behind it is told beside the ErrGap or ErrNone that it makes.
+// damage right behind it is told beside the ErrGap or ErrNone that it makes. With
+// ErrGap the end is where the log goes on later.
 func from(ctx context.Context, log chain.Reader, c chain.Chain, index uint64) (cluster.LogEnd, error) {
 	end, err := log.From(ctx, c, index)
 	if !isBad(err) {
@@ -232,7 +215,7 @@ func from(ctx context.Context, log chain.Reader, c chain.Chain, index uint64) (c
 		case err != nil:
 			return cluster.LogEnd{}, err
 		case h.Last > index && h.First > index+1:
-			return cluster.LogEnd{}, beside(chain.ErrGap, bad)
+			return h.Claimed(), beside(chain.ErrGap, bad)
 		case h.Last > index:
 			return h.Claimed(), nil
 		default:
@@ -247,6 +230,10 @@ func from(ctx context.Context, log chain.Reader, c chain.Chain, index uint64) (c
 // it says.
 func (p Plan) until(ctx context.Context, src Source, c chain.Chain) (Plan, error) {
 	c.Segments = slices.DeleteFunc(slices.Clone(c.Segments), func(s chain.Stored) bool { return s.Number <= p.From.Number })
+	if n, missing := c.Missing(); missing {
+		p.Broken = missingSegment(n, c)
+		c.Segments = slices.DeleteFunc(c.Segments, func(s chain.Stored) bool { return s.Number > n })
+	}
 	last, found, err := p.last(ctx, src.Log, c)
 	if isBad(err) {
 		p, last, found, err = p.beforeDamage(ctx, src.Log, c)
@@ -254,22 +241,28 @@ func (p Plan) until(ctx context.Context, src Source, c chain.Chain) (Plan, error
 	if err != nil {
 		return Plan{}, err
 	}
-	if p.Last = last; found {
+	if found {
 		p.Broken, p.newer = "", ""
 	}
-	for _, s := range c.Segments {
-		if s.Number <= last.Number {
-			p.Segments++
-			p.Bytes += s.Size
-		}
-	}
-	if p.Segments == 0 {
-		p.From = cluster.LogEnd{}
-	}
+	p.stored = c.Segments
+	p = p.upTo(last)
 	if end := p.End(); p.Cut.Index > end {
 		return Plan{}, fmt.Errorf("the log ends at index %d: %w%s", end, ErrNothing, because(p.Broken))
 	}
 	return p, nil
+}
+
+// upTo is the plan with its log up to the end of a segment, or with none.
+func (p Plan) upTo(last cluster.LogEnd) Plan {
+	p.stored = slices.DeleteFunc(slices.Clone(p.stored), func(s chain.Stored) bool { return s.Number > last.Number })
+	p.Last, p.Segments, p.Bytes = last, len(p.stored), 0
+	for _, s := range p.stored {
+		p.Bytes += s.Size
+	}
+	if p.Segments == 0 {
+		p.From = cluster.LogEnd{}
+	}
+	return p
 }
 
 // last finds it by reading few headers, and whether a segment surely holds the
