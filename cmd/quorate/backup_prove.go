@@ -90,8 +90,8 @@ func (s *storedBackups) withLog(b cluster.Backup, etcds replay.Etcds) func(conte
 		for _, p := range plans {
 			switch {
 			case p.Base.Key != b.Key:
-			case p.Broken != "":
-				return fmt.Errorf("%w: %s", chain.ErrDamaged, p.Broken)
+			case p.Damage() != "":
+				return fmt.Errorf("%w: %s", chain.ErrDamaged, p.Damage())
 			default:
 				_, err := replay.Build(ctx, src, []replay.Plan{p}, nil, into)
 				return err

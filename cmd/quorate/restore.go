@@ -33,7 +33,8 @@ type restoreCmd struct {
 	Token          *string `placeholder:"TEXT" help:"The new cluster's token. Default: made of what is restored, so that the members agree when each is made by a run of its own."`
 	Bump           uint64  `default:"1000000000" placeholder:"N" help:"Raise the revision by this and mark everything before as compacted, so that no watcher of the old cluster misses anything in silence (default ${default}). 0 keeps the revision."`
 	Etcd           string  `default:"built-in" placeholder:"ETCD" help:"The etcd, or the directory of versions as run's --etcd, that applies a log which another minor than the built-in one has written (default ${default})."`
-	DryRun         bool    `help:"Only say what would be restored, how long it takes and what is lost."`
+	DryRun         bool    `help:"Only say what would be restored, how long it takes and what is lost; the log's bytes are checked, if they are not too many, the snapshot's are not."`
+	Verify         bool    `help:"With --dry-run: read every byte of the snapshot and the log, as a restore does."`
 	Output         string  `short:"o" enum:"table,json" default:"table" help:"table or json."`
 
 	cut     replay.Cut
@@ -66,6 +67,9 @@ func (c *restoreCmd) problems(context.Context) (all []error) {
 	if c.Bump > 1<<40 {
 		say("bump", fmt.Errorf("%d: want at most %d", c.Bump, uint64(1)<<40))
 	}
+	if c.Verify && !c.DryRun {
+		say("verify", errors.New("want --dry-run with it: a restore itself reads every byte"))
+	}
 	switch {
 	case c.To != "":
 		if err := empty(c.To); err != nil {
@@ -96,12 +100,12 @@ func (c *restoreCmd) Run(ctx context.Context, to streams) error {
 	if err != nil {
 		return err
 	}
-	plans, refused := c.there(ctx, st, plans)
+	if c.DryRun {
+		return c.rehearse(ctx, st, src, plans, to.out)
+	}
+	plans, refused := c.there(ctx, plans, st.objectThere)
 	if refused == nil {
 		refused = c.refusal(ctx, src, plans[0])
-	}
-	if c.DryRun {
-		return errors.Join(printRestorePlan(to.out, c.Output, plans[0], time.Now()), refused)
 	}
 	warnOf(to.err, plans[0])
 	if refused != nil {

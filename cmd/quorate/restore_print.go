@@ -5,64 +5,10 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/internal/replay"
 )
-
-// What a restore takes, for an estimate: rough figures of two cores and one disk with
-// 1 KiB values; another machine may be twice as fast or slow.
-const (
-	unpackSpeed = 300 << 20 // bytes of a database a second
-	openSpeed   = 400 << 20 // likewise, to begin a replay on it
-	replaySpeed = 60_000    // entries a second
-)
-
-// restorePlan is what --dry-run says.
-type restorePlan struct {
-	replay.Plan
-	Entries  uint64        `json:"entries"`  // of the log, at most
-	Expected time.Duration `json:"expected"` // to take
-	Until    time.Time     `json:"until"`    // everything committed by then is in it
-	Loss     time.Duration `json:"loss"`     // what was written in that time is lost, if the cluster wrote until now
-}
-
-func planOf(p replay.Plan, now time.Time) restorePlan {
-	r := restorePlan{Plan: p, Until: p.Reaches(), Loss: now.Sub(p.Reaches())}
-	seconds := float64(p.Base.Size) / unpackSpeed
-	if p.Segments > 0 {
-		r.Entries = p.Last.Index - min(p.Base.Index, p.Last.Index)
-		seconds += float64(p.Base.Size)/openSpeed + float64(r.Entries)/replaySpeed
-	}
-	r.Expected = time.Duration(seconds * float64(time.Second))
-	return r
-}
-
-func printRestorePlan(out io.Writer, format string, p replay.Plan, now time.Time) error {
-	r := planOf(p, now)
-	if format == "json" {
-		return writeJSON(out, r)
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "to\t%s\n", p.Cut)
-	fmt.Fprintf(w, "snapshot\t%s\n\tepoch %d, revision %d, index %d, %s stored as %s\n", p.Base.Key, p.Base.Epoch, p.Base.Revision, p.Base.Index, size(p.Base.Size), size(p.Base.StoredSize))
-	if p.Segments == 0 {
-		fmt.Fprintln(w, "log\tnothing behind the snapshot")
-	} else {
-		fmt.Fprintf(w, "log\tchain %d, segments %d to %d, %s stored\n\tup to index %d: %d entries, revision %d or more\n",
-			p.Last.Chain, p.From.Number+1, p.Last.Number, size(p.Bytes), p.Last.Index, r.Entries, p.Last.Revision)
-	}
-	fmt.Fprintf(w, "takes\tabout %s\n", r.Expected.Round(100*time.Millisecond)+100*time.Millisecond)
-	fmt.Fprintf(w, "loses\twhat was written after %s (%s ago)\n", r.Until.UTC().Format(time.RFC3339Nano), r.Loss.Round(100*time.Millisecond))
-	if why := p.Damage(); why != "" {
-		fmt.Fprintf(w, "BROKEN\t%s\n", why)
-	}
-	for _, b := range p.Passed {
-		fmt.Fprintf(w, "PASSED OVER\t%s: %s\n", b.Key, b.Why)
-	}
-	return w.Flush()
-}
 
 // restored is what a restore says at its end.
 type restored struct {

@@ -32,11 +32,12 @@ func (c *restoreCmd) refusal(ctx context.Context, src replay.Source, p replay.Pl
 	return src.Applicable(ctx, p)
 }
 
-// there are the plans without the first ones whose snapshot is gone.
-func (c *restoreCmd) there(ctx context.Context, st *storedBackups, plans []replay.Plan) ([]replay.Plan, error) {
+// there are the plans without the first ones whose snapshot is gone, or fails a
+// look of another kind.
+func (c *restoreCmd) there(ctx context.Context, plans []replay.Plan, look func(context.Context, replay.Plan) error) ([]replay.Plan, error) {
 	for {
 		p := plans[0]
-		err := objectThere(ctx, st.sealed, p)
+		err := look(ctx, p)
 		if err == nil {
 			return plans, nil
 		}
@@ -50,8 +51,8 @@ func (c *restoreCmd) there(ctx context.Context, st *storedBackups, plans []repla
 
 // objectThere looks whether the snapshot itself is in the store, and whole by its
 // size.
-func objectThere(ctx context.Context, st backup.Store, p replay.Plan) error {
-	objects, err := st.List(ctx, p.Base.Object)
+func (s *storedBackups) objectThere(ctx context.Context, p replay.Plan) error {
+	objects, err := s.sealed.List(ctx, p.Base.Object)
 	if err != nil {
 		return fmt.Errorf("looking for %s: %w", p.Base.Object, err)
 	}

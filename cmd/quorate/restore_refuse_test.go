@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -126,15 +125,23 @@ func (s *laid) file(suffix string) (found string) {
 	return found
 }
 
-func (s *laid) segment(n int) string { return s.file(fmt.Sprintf("%010d.seg", n)) }
+func (s *laid) segment(n int) string { return s.segmentOf("0000000001/000001", n) }
+
+func (s *laid) segmentOf(chain string, n int) string {
+	return s.file(fmt.Sprintf("%s/%010d.seg", chain, n))
+}
 
 func (s *laid) object(i int) string {
 	return s.file(strings.TrimSuffix(s.keys[i], ".json") + ".db.zst")
 }
 
+// flip changes a bit of a byte, counted from the end when it is below 0.
 func (s *laid) flip(name string, at int) {
 	data, err := os.ReadFile(name)
 	must(s.t, err)
+	if at < 0 {
+		at += len(data)
+	}
 	data[at] ^= 1
 	must(s.t, os.WriteFile(name, data, 0o600))
 }
@@ -143,19 +150,68 @@ func gone(t *testing.T, name string) { t.Helper(); must(t, os.Remove(name)) }
 
 // restore is the exit code of one, and what it says.
 func (s *laid) restore(args ...string) (out, errOut string, code int) {
-	var o, e bytes.Buffer
-	cmd := exec.Command(program, append([]string{"restore", "--store", "file://" + s.dir, "--cluster", "test"}, args...)...)
-	cmd.Stdout, cmd.Stderr = &o, &e
-	_ = cmd.Run()
-	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+	return s.run(append([]string{"restore"}, args...)...)
 }
+
+// run is a command on the store.
+func (s *laid) run(args ...string) (out, errOut string, code int) {
+	return (&rig{t: s.t}).quorate(append(args, "--store", "file://"+s.dir, "--cluster", "test")...)
+}
+
+// move makes the segments from a number on a chain of their own.
+func (s *laid) move(from uint64, epoch cluster.Epoch, to int) {
+	st, err := store.Open(s.t.Context(), "file://"+s.dir, "test")
+	must(s.t, err)
+	defer st.Close()
+	codec, err := chain.NewCodec(nil)
+	must(s.t, err)
+	previous := strings.Repeat("1", 64)
+	for n := from; n <= 7; n++ {
+		old := chain.Key(1, 1, n)
+		object, err := st.Read(s.t.Context(), old)
+		must(s.t, err)
+		one, _, err := codec.Decode(object)
+		must(s.t, err)
+		one.Epoch, one.Chain, one.Number, one.Previous, one.Base = epoch, to, n-from+1, previous, ""
+		if n == from {
+			one.Base = "backups/0000000001/20260310T120000Z-9-0000000000000000.json"
+		}
+		object, end, err := codec.Encode(one)
+		must(s.t, err)
+		must(s.t, st.Create(s.t.Context(), one.Key(), object))
+		must(s.t, st.Delete(s.t.Context(), old))
+		previous = end.SHA256
+	}
+}
+
+// rename says in a manifest that it is of another cluster.
+func (s *laid) rename(i int) {
+	name := s.file(s.keys[i])
+	data, err := os.ReadFile(name)
+	must(s.t, err)
+	must(s.t, os.WriteFile(name, bytes.Replace(data, []byte(`"test"`), []byte(`"other"`), 1), 0o600))
+}
+
+// When a run refuses: the dry run does, too; or only if it reads every byte; or not.
+const (
+	atOnce = iota
+	onVerify
+	onRestore
+)
 
 // TestRestoreRefuses: what a restore would lose in silence it refuses, and its dry
 // run does; what is surely whole is restored.
 func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
 	damaged4 := func(s *laid) { s.flip(s.segment(4), 20) }
-	missing := func(n int) func(*laid) { return func(s *laid) { gone(s.t, s.segment(n)) } }
+	damaged6 := func(s *laid) { s.flip(s.segment(6), -9) }
+	missing := func(all ...int) func(*laid) {
+		return func(s *laid) {
+			for _, n := range all {
+				gone(s.t, s.segment(n))
+			}
+		}
+	}
 	both := func(all ...func(*laid)) func(*laid) {
 		return func(s *laid) {
 			for _, f := range all {
@@ -166,6 +222,10 @@ func TestRestoreRefuses(t *testing.T) {
 	unreadable := func(s *laid) { must(s.t, os.Truncate(s.file(s.keys[2]), 20)) }
 	unpackable := func(s *laid) { s.flip(s.object(2), 300) }
 	noObject := func(s *laid) { gone(s.t, s.object(2)) }
+	noManifest := func(s *laid) { gone(s.t, s.file(s.keys[2])) }
+	moved := func(epoch cluster.Epoch, to int) func(*laid) { return func(s *laid) { s.move(5, epoch, to) } }
+	noSecond := both(noManifest, noObject, moved(1, 2))
+	foreign := func(s *laid) { s.rename(2) }
 	older := "3.6.14"
 	for name, tt := range map[string]struct {
 		spoil   func(*laid)
@@ -175,32 +235,53 @@ func TestRestoreRefuses(t *testing.T) {
 		want    string // of the output, when it restores, or of the refusal
 		warns   string
 		refused bool
-		later   bool // only reading it tells: the dry run does not refuse
+		when    int
 	}{
 		"whole":                               {want: "restored revision 64 "},
-		"a time behind a missing segment":     {spoil: missing(3), at: "2027-01-01T00:00:00Z", refused: true, want: "say --at index=43"},
+		"a time behind a missing segment":     {spoil: missing(4), at: "2027-01-01T00:00:00Z", refused: true, want: "say --at index=43"},
 		"a time behind a damaged segment":     {spoil: damaged4, at: "2027-01-01T00:00:00Z", refused: true, want: "say --at index=43"},
 		"the end, a damaged segment":          {spoil: damaged4, refused: true, want: "say --at index=43"},
-		"as advised":                          {spoil: missing(3), at: "index=43", want: "restored revision 34 "},
-		"as advised, the snapshot":            {spoil: missing(3), at: moment(34).Format(time.RFC3339), want: "restored revision 34 "},
+		"as advised":                          {spoil: missing(4), at: "index=43", want: "restored revision 34 "},
+		"as advised, the snapshot":            {spoil: missing(4), at: moment(34).Format(time.RFC3339), want: "restored revision 34 "},
 		"a time behind, part of the log":      {spoil: missing(6), at: "2027-01-01T00:00:00Z", refused: true, want: "say --at index=55"},
 		"a time before a missing segment":     {spoil: missing(6), at: moment(40).Format(time.RFC3339), want: "restored revision 37 "},
 		"a revision behind a missing segment": {spoil: missing(6), at: "60", refused: true, want: "revision 60 may lie behind that; to restore what is before that, say --at index=55"},
-		"a revision behind, no log":           {spoil: missing(3), at: "60", refused: true, want: "say --at index=43"},
+		"a revision behind, no log":           {spoil: missing(4), at: "60", refused: true, want: "say --at index=43"},
 		"a revision before":                   {spoil: missing(6), at: "40", want: "restored revision 40 "},
 		"a revision behind the end":           {at: "999", refused: true, want: "at: the log ends at index 73 and revision 64"},
-		"a revision a little behind the end":  {at: "70", refused: true, later: true, want: "at: "},
+		"a revision a little behind the end":  {at: "70", refused: true, when: onRestore, want: "at: "},
+		"a body, unseen by its header":        {spoil: damaged6, refused: true, want: "--at index="},
 		"another etcd's log":                  {etcd: older, refused: true, want: "segment 4: the log is of another etcd"},
 		"another etcd's snapshot":             {etcd: older, noLog: true, want: "restored revision 34 "},
 		"a manifest, no log":                  {spoil: unreadable, noLog: true, refused: true, want: "say --at index=29"},
 		"a manifest, and a log":               {spoil: unreadable, want: "restored revision 64 ", warns: "WARNING: a newer backup is passed over: backups/"},
 		"a manifest, and a cut before it":     {spoil: unreadable, noLog: true, at: "20", want: "restored revision 20 "},
 		"a manifest, and a time behind it":    {spoil: unreadable, noLog: true, at: "2027-01-01T00:00:00Z", refused: true, want: "say --at index=29"},
-		"a snapshot, no log":                  {spoil: unpackable, noLog: true, refused: true, later: true, want: "say --at index=29"},
+		"a snapshot, no log":                  {spoil: unpackable, noLog: true, refused: true, when: onVerify, want: "say --at index=29"},
 		"a snapshot, and a log":               {spoil: unpackable, want: "restored revision 64 ", warns: "WARNING: a newer backup is passed over: "},
-		"a snapshot, and a broken log":        {spoil: both(unpackable, missing(2)), refused: true, want: "say --at index="},
+		"a snapshot, and a broken log":        {spoil: both(unpackable, missing(3)), refused: true, when: onVerify, want: "say --at index="},
 		"an object is gone, no log":           {spoil: noObject, noLog: true, refused: true, want: "say --at index=29"},
 		"an object is gone, and a log":        {spoil: noObject, want: "restored revision 64 ", warns: "WARNING: a newer backup is passed over: backups/"},
+
+		// What is before the snapshot is needed by an older one alone.
+		"a missing segment before the snapshot": {spoil: missing(3), want: "restored revision 64 "},
+		"missing ones, before and behind":       {spoil: missing(1, 3, 6), refused: true, want: "segment 6 of chain 1 is missing; to restore what is before that, say --at index=55"},
+		"missing ones, only one of them needed": {spoil: missing(2, 4), refused: true, want: "segment 4 of chain 1 is missing; to restore what is before that, say --at index=43"},
+		"a revision in the missing segment":     {spoil: missing(3), at: "25", refused: true, want: "segment 3 of chain 1 is missing"},
+
+		// Nothing lists what is gone, so what is left beside must tell.
+		"a manifest is gone, no log":                {spoil: noManifest, noLog: true, refused: true, want: "say --at index=29", warns: "its data is there, and its manifest is not"},
+		"a manifest is gone, as advised":            {spoil: noManifest, noLog: true, at: "index=29", want: "restored revision 20 "},
+		"a manifest is gone, and a log":             {spoil: noManifest, want: "restored revision 64 ", warns: "WARNING: a newer backup is passed over: backups/"},
+		"a manifest is gone, and a time before":     {spoil: noManifest, noLog: true, at: moment(33).Format(time.RFC3339), want: "restored revision 20 "},
+		"a snapshot is gone, and a chain behind it": {spoil: noSecond, refused: true, want: "say --at index=46", warns: "segments 1 to 3 of chain 2 of epoch 1 begin at index 47"},
+		"that chain, as advised":                    {spoil: noSecond, at: "index=46", want: "restored revision 37 "},
+		"that chain, a time before it":              {spoil: noSecond, at: moment(30).Format(time.RFC3339), want: "restored revision 28 "},
+		"that chain, a time behind it":              {spoil: noSecond, at: "2027-01-01T00:00:00Z", refused: true, want: "say --at index=46"},
+		"the log is gone right behind the snapshot": {spoil: missing(1, 2, 3, 4), refused: true, want: "say --at index=43", warns: "segments 5 to 7 of chain 1 of epoch 1 begin at index 47"},
+		"a log of an epoch without a snapshot":      {spoil: moved(2, 1), refused: true, want: "say --at index=46", warns: "chain 1 of epoch 2"},
+		"that epoch, and its first is bad":          {spoil: both(moved(2, 1), func(s *laid) { s.flip(s.segmentOf("0000000002/000001", 1), 20) }), refused: true, want: "say --at index=46", warns: "with a bad one"},
+		"another cluster's manifest, no log":        {spoil: foreign, noLog: true, refused: true, want: "say --at index=29", warns: `it is of cluster "other"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -220,11 +301,13 @@ func TestRestoreRefuses(t *testing.T) {
 			if tt.refused {
 				code = 1
 			}
-			out, errOut, got := s.restore(append(args, "--dry-run")...)
-			if !tt.later && got != code || !strings.Contains(out, "loses") || tt.refused && !tt.later && !strings.Contains(errOut, tt.want) {
-				t.Errorf("--dry-run: exit code %d\n%s%s", got, out, errOut)
+			for when, dry := range [][]string{atOnce: {"--dry-run"}, onVerify: {"--dry-run", "--verify"}} {
+				out, errOut, got := s.restore(append(dry, args...)...)
+				if when >= tt.when && (got != code || tt.refused && !strings.Contains(errOut, tt.want)) || !strings.Contains(out, "loses") {
+					t.Errorf("%v: exit code %d\n%s%s", dry, got, out, errOut)
+				}
 			}
-			out, errOut, got = s.restore(append(args, "--to", filepath.Join(t.TempDir(), "made"))...)
+			out, errOut, got := s.restore(append(args, "--to", filepath.Join(t.TempDir(), "made"))...)
 			if got != code || !strings.Contains(out+errOut, tt.want) || !strings.Contains(errOut, tt.warns) {
 				t.Errorf("exit code %d, want %d and %q, %q\n%s%s", got, code, tt.want, tt.warns, out, errOut)
 			}
