@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -33,7 +35,8 @@ type verdict struct {
 	Good     bool          `json:"good"`
 	Problem  string        `json:"problem,omitempty"`
 	Epoch    cluster.Epoch `json:"epoch,omitempty"`
-	Revision int64         `json:"revision,omitempty"` // how far it goes at least
+	Index    uint64        `json:"index,omitempty"`    // of a chain: the last entry's
+	Revision int64         `json:"revision,omitempty"` // how far it goes at least; exactly, where there is a proof
 	Size     int64         `json:"size,omitempty"`     // bytes read
 	Signed   bool          `json:"signed"`
 	Sealed   bool          `json:"encrypted"`
@@ -41,9 +44,32 @@ type verdict struct {
 	NoRoom   bool          `json:"no_room,omitempty"`
 }
 
-func (c *backupVerify) Run(ctx context.Context, to streams) error {
+// problems is everything that is wrong with the input.
+func (c *backupVerify) problems() (all []error) {
 	if c.All && len(c.Keys) > 0 {
-		return usage{errors.New("all: given, and so are keys: want one of both")}
+		all = append(all, errors.New("all: given, and so are keys: want one of both"))
+	} else {
+		for _, key := range c.Keys {
+			if !backup.IsKey(key) {
+				all = append(all, fmt.Errorf("key: %q is not a backup's: want backups/….json, as backup list names them", key))
+			}
+		}
+	}
+	if !c.Deep {
+		return all
+	}
+	switch info, err := os.Stat(cmp.Or(c.Scratch, os.TempDir())); {
+	case err != nil:
+		all = append(all, fmt.Errorf("scratch: %w: want a directory that exists", err))
+	case !info.IsDir():
+		all = append(all, fmt.Errorf("scratch: %s is not a directory", c.Scratch))
+	}
+	return all
+}
+
+func (c *backupVerify) Run(ctx context.Context, to streams) error {
+	if all := c.problems(); len(all) > 0 {
+		return usage{errors.Join(append(all, c.Stored.Validate()...)...)}
 	}
 	st, err := openStored(ctx, c.Stored)
 	if err != nil {
@@ -90,8 +116,26 @@ func (c *backupVerify) verify(ctx context.Context, st *storedBackups, to io.Writ
 	return append(all, logs...), err
 }
 
-// wanted are the manifests to hold the objects to.
+// wanted are the manifests to hold the objects to. One of another cluster is a
+// problem: nothing would restore it.
 func (c *backupVerify) wanted(ctx context.Context, st *storedBackups) (all []cluster.Backup, problems []backup.Problem, err error) {
+	if all, problems, err = c.listed(ctx, st); err != nil {
+		return nil, nil, err
+	}
+	all = slices.DeleteFunc(all, func(b cluster.Backup) bool {
+		if b.Cluster != st.cluster {
+			problems = append(problems, backup.Problem{Key: b.Key, Err: fmt.Errorf("it is of cluster %q, and lies where those of %q belong", b.Cluster, st.cluster)})
+		}
+		return b.Cluster != st.cluster
+	})
+	if !c.All && len(c.Keys) == 0 && len(all) > 0 {
+		all = all[:1]
+	}
+	return all, problems, nil
+}
+
+// listed are the manifests that are asked for, or all there are.
+func (c *backupVerify) listed(ctx context.Context, st *storedBackups) (all []cluster.Backup, problems []backup.Problem, err error) {
 	for _, key := range c.Keys {
 		b, err := backup.Read(ctx, st.sealed, key)
 		switch {
@@ -108,11 +152,7 @@ func (c *backupVerify) wanted(ctx context.Context, st *storedBackups) (all []clu
 	if len(c.Keys) > 0 {
 		return all, problems, nil
 	}
-	all, problems, err = backup.List(ctx, st.sealed)
-	if !c.All && len(all) > 0 {
-		all = all[:1]
-	}
-	return all, problems, err
+	return backup.List(ctx, st.sealed)
 }
 
 // verifyLog walks the chains: all of them, or the newest of the newest backup's
@@ -158,7 +198,7 @@ func (s *storedBackups) walk(ctx context.Context, l chain.Chain, v *verdict) err
 		if err != nil {
 			return err
 		}
-		v.Revision = segment.LastRevision
+		v.Index, v.Revision = segment.Last, segment.LastRevision
 	}
 	return nil
 }
@@ -169,12 +209,24 @@ func printVerdicts(out io.Writer, all []verdict) {
 		case !v.Good:
 			fmt.Fprintf(out, "BAD   %s: %s\n", v.Key, v.Problem)
 		default:
-			fmt.Fprintf(out, "good  %s: epoch %d, up to revision %d, %s%s\n", v.Key, v.Epoch, v.Revision, size(v.Size), sealing(v))
+			fmt.Fprintf(out, "good  %s: epoch %d, up to %s, %s%s\n", v.Key, v.Epoch, v.reach(), size(v.Size), sealing(v))
 			if p := v.Proof; p != nil {
 				fmt.Fprintf(out, "      restored in %s: its keys up to revision %d have the hash %d (compacted at %d)\n", p.Took.Round(time.Millisecond), p.Revision, p.Hash, p.Compact)
 			}
 		}
 	}
+}
+
+// reach is how far it goes. What a manifest and a segment say of the revision is a
+// lower bound; a chain's index is exact, and so is what was restored.
+func (v verdict) reach() string {
+	switch {
+	case v.Proof != nil:
+		return fmt.Sprintf("revision %d", v.Revision)
+	case v.Index > 0:
+		return fmt.Sprintf("index %d, revision %d or more", v.Index, v.Revision)
+	}
+	return fmt.Sprintf("revision %d or more", v.Revision)
 }
 
 func sealing(v verdict) string {
