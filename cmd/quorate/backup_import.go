@@ -74,7 +74,7 @@ func (c *backupImport) Run(ctx context.Context, to streams) error {
 	}
 	if !c.DryRun {
 		if result, err = c.write(ctx, file); err != nil {
-			return fmt.Errorf("importing %s: %w\n(what was written stays; run it again and it does the rest)", c.File, err)
+			return err
 		}
 	}
 	if c.Output == "json" {
@@ -90,21 +90,24 @@ func (c *backupImport) Run(ctx context.Context, to streams) error {
 }
 
 // write connects and imports.
-func (c *backupImport) write(ctx context.Context, file io.ReadSeeker) (v2backup.Result, error) {
+func (c *backupImport) write(ctx context.Context, file io.ReadSeeker) (r v2backup.Result, err error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return v2backup.Result{}, err
+		return r, err
 	}
 	client, err := c.connect()
 	if err != nil {
-		return v2backup.Result{}, err
+		return r, c.unanswered(ctx, err)
 	}
 	defer client.Close()
-	first, cancel := context.WithTimeout(ctx, 5*time.Second) // nobody there is said soon
+	first, cancel := context.WithTimeout(ctx, answerLimit) // nobody there is said soon
 	defer cancel()
 	if _, err := client.Get(first, "/", clientv3.WithCountOnly()); err != nil {
-		return v2backup.Result{}, fmt.Errorf("reading from %s: %w", strings.Join(c.Endpoints, ", "), err)
+		return r, c.unanswered(ctx, fmt.Errorf("reading from %s: %w", strings.Join(c.Endpoints, ", "), err))
 	}
-	return v2backup.Import(ctx, file, client, time.Now, false)
+	if r, err = v2backup.Import(ctx, file, client, time.Now, false); err != nil {
+		err = fmt.Errorf("importing %s: %w\n(what was written stays; run it again and it does the rest)", c.File, err)
+	}
+	return r, err
 }
 
 func (c *backupImport) connect() (*clientv3.Client, error) {

@@ -113,12 +113,12 @@ func TestImportCommand(t *testing.T) {
 	cut := filepath.Join(t.TempDir(), "cut.gz")
 	must(t, os.WriteFile(cut, whole[:len(whole)-9], 0o600))
 	for name, args := range map[string][]string{
-		"file: reading " + cut:                 {cut, endpoint},
-		"file: open /no/such":                  {"/no/such", endpoint},
-		"user, password-file: want":            {path, endpoint, "--user=root"},
-		"endpoints: ftp://x":                   {path, "--endpoints=ftp://x"},
-		io.ErrUnexpectedEOF.Error():            {cut, endpoint, "--dry-run"},
-		"importing " + path + ": reading from": {path, "--endpoints=127.0.0.1:1"},
+		"file: reading " + cut:                   {cut, endpoint},
+		"file: open /no/such":                    {"/no/such", endpoint},
+		"user, password-file: want":              {path, endpoint, "--user=root"},
+		"endpoints: ftp://x":                     {path, "--endpoints=ftp://x"},
+		io.ErrUnexpectedEOF.Error():              {cut, endpoint, "--dry-run"},
+		"endpoints: 127.0.0.1:1 does not answer": {path, "--endpoints=127.0.0.1:1"},
 	} {
 		if _, errOut, code := r.quorate(append([]string{"backup", "import"}, args...)...); code == 0 || !strings.Contains(errOut, name) {
 			t.Errorf("import %v: exit code %d, %s", args, code, errOut)
