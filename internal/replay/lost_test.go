@@ -125,6 +125,16 @@ func TestLost(t *testing.T) {
 			s.snapshot(1, 50)
 			s.chain(1, 2, 51, 2)
 		}, cut: Cut{Time: second(49)}, want: "epoch 1, 10 and 2 segments to 30"},
+		"a chain that begins behind the cut": {make: func(s *sketch) {
+			s.snapshot(1, 10)
+			s.chain(1, 1, 11, 2)
+			s.chain(1, 2, 51, 2)
+		}, cut: Cut{Time: second(40)}, want: "epoch 1, 10 and 2 segments to 30"},
+		"a chain that begins before the cut": {make: func(s *sketch) {
+			s.snapshot(1, 10)
+			s.chain(1, 1, 11, 2)
+			s.chain(1, 2, 51, 2)
+		}, cut: Cut{Time: second(60)}, want: "epoch 1, 10 and 2 segments to 30: segments 1 to 2 of chain 2 of epoch 1 begin at index 51, and no snapshot that is listed leads there: its manifest is gone, or the log before"},
 		"pruned up to the oldest snapshot": {make: func(s *sketch) {
 			s.snapshot(1, 28)
 			s.chain(1, 1, 5, 5)

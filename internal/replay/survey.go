@@ -78,6 +78,10 @@ var ErrNothing = errors.New("nothing that is stored leads there")
 // cut: a snapshot may be newer than its manifest says. It reads manifests and a
 // few segments' headers.
 func Survey(ctx context.Context, src Source, cut Cut) ([]Plan, error) {
+	chains, err := chain.List(ctx, src.Log.Objects, 0) // first: the snapshots that they begin on are there by now
+	if err != nil {
+		return nil, err
+	}
 	listed, problems, err := snapshots(ctx, src)
 	if err != nil {
 		return nil, err
@@ -93,10 +97,6 @@ func Survey(ctx context.Context, src Source, cut Cut) ([]Plan, error) {
 	}
 	epoch := all[0].Epoch // the newest that is not behind the cut
 	all = slices.DeleteFunc(all, func(b cluster.Backup) bool { return b.Epoch != epoch })
-	chains, err := chain.List(ctx, src.Log.Objects, 0)
-	if err != nil {
-		return nil, err
-	}
 	chains = slices.DeleteFunc(chains, func(c chain.Chain) bool { return c.Epoch < epoch })
 	unled, err := stray(ctx, src.Log, chains, listed, cut)
 	if err != nil {
