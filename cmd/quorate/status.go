@@ -150,7 +150,7 @@ func printStatus(out io.Writer, s control.Status) {
 		if n.Error != "" {
 			doing += " [" + n.Error + "]"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Role, health(n), n.Lag, size(n.DBSize), orDash(n.Etcd), turn(n)+doing)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Role, health(n), n.Lag, size(n.DBSize), orDash(n.Etcd), foreignEtcd(n)+turn(n)+doing)
 	}
 	w.Flush()
 }
@@ -163,6 +163,14 @@ func health(n control.Node) string {
 		return n.Health + " " + strings.Join(n.Alarms, ",")
 	}
 	return n.Health
+}
+
+// foreignEtcd says of a node why no roll and no other restart is done there.
+func foreignEtcd(n control.Node) string {
+	if !n.Foreign {
+		return ""
+	}
+	return "[etcd not started by quorate] "
 }
 
 func orDash(s string) string {

@@ -52,3 +52,15 @@ func TestStatusOfTwoClusters(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusOfForeignEtcd: the table tells of an etcd that quorate did not start.
+func TestStatusOfForeignEtcd(t *testing.T) {
+	var out strings.Builder
+	printStatus(&out, control.Status{Cluster: "dev", State: control.Healthy, Nodes: []control.Node{
+		{Name: "a", Role: "leader", Health: "healthy", Doing: "keep: all is well"},
+		{Name: "b", Role: "voter", Health: "healthy", Foreign: true, Doing: "serve: voter"}}})
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if n := len(lines); strings.Contains(lines[n-2], "not started by quorate") || !strings.HasSuffix(lines[n-1], "[etcd not started by quorate] serve: voter") {
+		t.Errorf("want it of b alone:\n%s", out.String())
+	}
+}

@@ -72,7 +72,8 @@ type Node struct {
 	Quorate  string           `json:"quorate_version,omitempty"`
 	PID      int              `json:"pid,omitempty"`
 	Restarts int              `json:"etcd_restarts"`
-	Doing    string           `json:"doing"` // its agent's last decision
+	Foreign  bool             `json:"foreign,omitempty"` // its etcd was not started by quorate, which does not stop it
+	Doing    string           `json:"doing"`             // its agent's last decision
 	Since    time.Time        `json:"since,omitzero"`
 	Error    string           `json:"last_error,omitempty"`
 	Client   string           `json:"client_url,omitempty"`

@@ -149,6 +149,7 @@ func outsider(r cluster.Report) Node {
 func fill(n *Node, r cluster.Report) {
 	n.Name, n.Host, n.Client, n.Agent = r.Name, r.Host, r.Client, r.Agent
 	n.Epoch, n.DBSize, n.Etcd, n.Quorate = r.Disk.Epoch(), r.Etcd.DBSize, r.Etcd.Version, r.Version
+	n.Foreign = r.Etcd.Running && r.Etcd.Foreign
 	n.PID, n.Restarts, n.Doing, n.Since, n.Error, n.Alarms = r.Etcd.PID, r.Etcd.Restarts, r.Reason, r.Since, r.LastError, nil
 	for _, e := range r.Etcd.Errors {
 		if e != noLeader { // health says so already

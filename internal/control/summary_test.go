@@ -121,6 +121,19 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
+// TestForeignEtcd: an etcd that quorate did not start is told of, while it runs.
+func TestForeignEtcd(t *testing.T) {
+	foreign := func(running bool) func(*cluster.Report) {
+		return func(r *cluster.Report) { r.Etcd.Foreign, r.Etcd.Running = true, running }
+	}
+	reports, members := abc(at("b", foreign(true)), at("c", foreign(false)), newcomer(foreign(true)))
+	for _, n := range Summarize("c", 3, reports, members, time.Now()).Nodes {
+		if want := n.Name == "b" || n.Name == "d"; n.Foreign != want {
+			t.Errorf("%s: foreign %t", n.Name, n.Foreign)
+		}
+	}
+}
+
 func changes(all ...func(map[string]*cluster.Report)) []func(map[string]*cluster.Report) { return all }
 
 func line(s Status) string {
