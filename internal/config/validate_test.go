@@ -190,6 +190,11 @@ func TestTarget(t *testing.T) {
 		{Target{Agent: "h:x"}, ""},
 		{Target{Agent: "a b"}, ""},
 		{Target{Agent: "http://u:p@h"}, ""},
+		{Target{Agent: "u:hunter2@h"}, ""},
+		{Target{Agent: "http://u:hunter2@h"}, ""},
+		{Target{Agent: "http://u:hunter2/zz@h"}, ""},
+		{Target{Agent: "@hunter2"}, ""},
+		{Target{Peers: "a=u:hunter2@h"}, ""},
 		{Target{Peers: "file:///no/such"}, ""},
 		{Target{Peers: "?"}, ""},
 	} {
@@ -197,6 +202,9 @@ func TestTarget(t *testing.T) {
 		got, err := c.target.Agents(t.Context())
 		if strings.Join(got, " ") != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%+v: got %q, %v; want %q", c.target, got, err, c.want)
+		}
+		if told := errors.Join(append(c.target.Validate(), err)...); told != nil && strings.Contains(told.Error(), "hunter2") {
+			t.Errorf("%+v: a password is told: %v", c.target, told)
 		}
 	}
 	bad := Target{Agent: "h:0", CertFile: "/no"}

@@ -115,7 +115,7 @@ func (s *Sealer) checkIdentities() ([]age.Identity, error) {
 func readKeys(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	switch {
-	case strings.Contains(name, "AGE-SECRET-KEY-"):
+	case isSecret(name):
 		return nil, errors.New("is a secret key: want the path of the file that holds it, and a new key, because this one has been seen")
 	case err != nil:
 		return nil, err
@@ -125,6 +125,9 @@ func readKeys(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
+// isSecret says that a setting holds a key that must be in no error.
+func isSecret(text string) bool { return strings.Contains(strings.ToUpper(text), "AGE-SECRET-KEY-") }
+
 const maxKeyFile = 64 << 10
 
 func (s *Sealer) recipients() ([]age.Recipient, error) {
@@ -133,7 +136,7 @@ func (s *Sealer) recipients() ([]age.Recipient, error) {
 		// ParseRecipients would skip a comment; a setting is one recipient.
 		found, err := age.ParseRecipients(strings.NewReader(text))
 		if err != nil || len(found) != 1 || strings.ContainsAny(text, "#\n") {
-			if strings.HasPrefix(strings.ToUpper(strings.TrimSpace(text)), "AGE-SECRET-KEY-") {
+			if isSecret(text) {
 				return nil, errors.New("is a secret key: want its public recipient, age1…, and a new key, because this one has been seen")
 			}
 			return nil, fmt.Errorf("%q: want an age recipient, age1…", text)

@@ -255,18 +255,23 @@ func TestCheck(t *testing.T) {
 		"all":  {a.keys(), nil},
 		"a secret key as recipient": {Keys{Recipients: []string{secret}},
 			[]string{"backup-recipient: is a secret key"}},
-		"no recipient":          {Keys{Recipients: []string{"age1nonsense"}}, []string{`backup-recipient: "age1nonsense": want`}},
-		"two in one":            {Keys{Recipients: []string{a.recipient + "\n" + b.recipient}}, []string{"backup-recipient: "}},
-		"a comment":             {Keys{Recipients: []string{"# none"}}, []string{"backup-recipient: "}},
-		"identity missing":      {Keys{IdentityFile: a.file("none")}, []string{"backup-identity-file: stat "}},
-		"identity, a directory": {Keys{IdentityFile: a.dir}, []string{"backup-identity-file: " + a.dir + ": want a file"}},
-		"identity spoilt":       {Keys{IdentityFile: write("i", secret[:50])}, []string{"backup-identity-file: "}},
-		"identity empty":        {Keys{IdentityFile: write("i", "# comment\n")}, []string{"backup-identity-file: "}},
-		"identity of another":   {Keys{Recipients: []string{b.recipient}, IdentityFile: a.file("identity.txt")}, []string{"backup-identity-file: " + a.file("identity.txt") + ": opens nothing"}},
-		"one of two recipients": {Keys{Recipients: []string{b.recipient, a.recipient}, IdentityFile: a.file("identity.txt")}, nil},
-		"public for private":    {Keys{SignKeyFile: a.file("verify.pem")}, []string{"backup-sign-key-file: " + a.file("verify.pem") + ": want a PEM PRIVATE KEY"}},
-		"private for public":    {Keys{VerifyKeyFiles: []string{a.file("sign.pem")}}, []string{"backup-verify-key-file: " + a.file("sign.pem") + ": holds a PEM PRIVATE KEY"}},
-		"no PEM at all":         {Keys{VerifyKeyFiles: []string{a.file("recipient.txt")}}, []string{"backup-verify-key-file: "}},
+		"a secret key among words":    {Keys{Recipients: []string{"key=" + strings.ToLower(secret)}}, []string{"backup-recipient: is a secret key"}},
+		"a secret key as a file":      {Keys{IdentityFile: secret}, []string{"backup-identity-file: is a secret key"}},
+		"a secret key, in lower case": {Keys{IdentityFile: strings.ToLower(secret)}, []string{"backup-identity-file: is a secret key"}},
+		"a secret key to sign with":   {Keys{SignKeyFile: secret}, []string{"backup-sign-key-file: is a secret key"}},
+		"a secret key to trust":       {Keys{VerifyKeyFiles: []string{secret}}, []string{"backup-verify-key-file: is a secret key"}},
+		"no recipient":                {Keys{Recipients: []string{"age1nonsense"}}, []string{`backup-recipient: "age1nonsense": want`}},
+		"two in one":                  {Keys{Recipients: []string{a.recipient + "\n" + b.recipient}}, []string{"backup-recipient: "}},
+		"a comment":                   {Keys{Recipients: []string{"# none"}}, []string{"backup-recipient: "}},
+		"identity missing":            {Keys{IdentityFile: a.file("none")}, []string{"backup-identity-file: stat "}},
+		"identity, a directory":       {Keys{IdentityFile: a.dir}, []string{"backup-identity-file: " + a.dir + ": want a file"}},
+		"identity spoilt":             {Keys{IdentityFile: write("i", secret[:50])}, []string{"backup-identity-file: "}},
+		"identity empty":              {Keys{IdentityFile: write("i", "# comment\n")}, []string{"backup-identity-file: "}},
+		"identity of another":         {Keys{Recipients: []string{b.recipient}, IdentityFile: a.file("identity.txt")}, []string{"backup-identity-file: " + a.file("identity.txt") + ": opens nothing"}},
+		"one of two recipients":       {Keys{Recipients: []string{b.recipient, a.recipient}, IdentityFile: a.file("identity.txt")}, nil},
+		"public for private":          {Keys{SignKeyFile: a.file("verify.pem")}, []string{"backup-sign-key-file: " + a.file("verify.pem") + ": want a PEM PRIVATE KEY"}},
+		"private for public":          {Keys{VerifyKeyFiles: []string{a.file("sign.pem")}}, []string{"backup-verify-key-file: " + a.file("sign.pem") + ": holds a PEM PRIVATE KEY"}},
+		"no PEM at all":               {Keys{VerifyKeyFiles: []string{a.file("recipient.txt")}}, []string{"backup-verify-key-file: "}},
 		"all wrong": {Keys{Recipients: []string{"x"}, IdentityFile: "/none", SignKeyFile: "/none", VerifyKeyFiles: []string{"/none", a.file("verify.pem"), "/none"}},
 			[]string{"backup-recipient: ", "backup-identity-file: ", "backup-sign-key-file: ", "backup-verify-key-file: ", "backup-verify-key-file: "}},
 	}
@@ -280,7 +285,7 @@ func TestCheck(t *testing.T) {
 				if !strings.HasPrefix(p.Error(), tt.want[i]) {
 					t.Errorf("%q, want %q…", p, tt.want[i])
 				}
-				if strings.Contains(p.Error(), secret[20:40]) {
+				if strings.Contains(strings.ToUpper(p.Error()), secret[20:40]) {
 					t.Errorf("a secret is told: %v", p)
 				}
 			}

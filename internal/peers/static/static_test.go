@@ -51,8 +51,14 @@ func TestRefused(t *testing.T) {
 		"a=-x":                          "host",
 		"-a=x":                          "name",
 		strings.Repeat("n", 254) + "=x": "name",
+		"a=u:hunter2@h":                 `"…@…": host`,
+		"u:hunter2@h":                   `"…@…": want name=host`,
+		"@hunter2":                      `"…@…": want name=host`,
 	} {
 		s, err := Open(raw, usual)
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: a password is told: %v", raw, err)
+		}
 		if err == nil || !strings.Contains(err.Error(), want) || s != nil {
 			t.Errorf("%q: got %v, want %q", raw, err, want)
 		}
