@@ -49,6 +49,8 @@ func (c *explainCmd) Run(ctx context.Context, to streams) error {
 		w.warn(w.cfg.WithoutAgent())
 		return c.print(ctx, w, to)
 	}
+	w.cfg = w.cfg.Asked(ctx, c.Look)
+	w.parts.Source = w.cfg.Heard(w.parts.Source)
 	w.warn(w.cfg.Warnings())
 	e, err := agent.Look(ctx, w.options, w.parts, c.Look)
 	if err != nil {

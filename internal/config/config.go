@@ -54,6 +54,8 @@ type Config struct {
 	// nobody says that this machine's name and host could not be found, and that
 	// unread says why.
 	nobody bool
+	// asked is what the peers source has said already; nil: it was not asked.
+	asked *answer
 }
 
 // Machine is who and where this node is.

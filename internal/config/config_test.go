@@ -105,7 +105,7 @@ func TestDefaults(t *testing.T) {
 		Cloud:   Cloud{SurgeWait: 5 * time.Minute, CrashLimit: 5},
 		Logs:    Logs{LogLevel: "info", LogFormat: "text"},
 	}
-	c.asRead, c.byFlag = nil, nil
+	c.asRead, c.byFlag, c.asked = nil, nil, nil
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}

@@ -79,16 +79,16 @@ func (c *Config) takeArgs() {
 
 // me is this node as the peers source has it, where that is to tell something.
 // An unknown view is no me.
-func (c Config) me(ctx context.Context) (cluster.Peer, bool) {
+func (c *Config) me(ctx context.Context) (cluster.Peer, bool) {
 	source, err := peers.Open(c.Peers, c.Ports())
 	if err != nil || c.nobody || c.Host != "" && c.Zone != "" {
 		return cluster.Peer{}, false
 	}
-	view, err := source.View(ctx)
-	if err != nil {
+	c.asked = ask(ctx, source)
+	if c.asked.err != nil {
 		return cluster.Peer{}, false
 	}
-	return view.Peer(c.Name)
+	return c.asked.view.Peer(c.Name)
 }
 
 // identify takes name, host and zone from the machine itself, where the peers

@@ -265,7 +265,7 @@ func (c Config) WithoutAgent() []string {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), viewLimit, fmt.Errorf("no answer within %s", viewLimit))
 	defer cancel()
-	view, err := source.View(ctx)
+	view, err := c.Heard(source).View(ctx)
 	if err != nil {
 		warn("peers: unknown for now: %v", err)
 		return all
