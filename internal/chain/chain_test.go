@@ -359,15 +359,6 @@ func TestEndOfBrokenChain(t *testing.T) {
 	}
 }
 
-func TestMissingBefore(t *testing.T) {
-	c := Chain{Segments: []Stored{{Number: 3}, {Number: 4}, {Number: 8}, {Number: 9}, {Number: 11}}}
-	for number, want := range map[uint64]uint64{2: 0, 3: 0, 4: 0, 5: 0, 7: 5, 8: 5, 9: 0, 11: 10, 12: 0, 14: 12} {
-		if got, missing := c.MissingBefore(number); missing != (want > 0) || missing && got != want {
-			t.Errorf("before %d: %d, %v, want %d", number, got, missing, want)
-		}
-	}
-}
-
 // TestOtherKeys: only what is named as a segment is one.
 func TestOtherKeys(t *testing.T) {
 	st, ctx := openStore(t), context.Background()

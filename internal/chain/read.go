@@ -57,6 +57,16 @@ func (r Reader) Header(ctx context.Context, epoch cluster.Epoch, chain int, numb
 	return h, end, nil
 }
 
+// Begin is the header of a chain's first segment. ErrNone when that has been pruned
+// since it was listed.
+func (r Reader) Begin(ctx context.Context, c Chain) (Header, error) {
+	h, _, err := r.Header(ctx, c.Epoch, c.Number, c.First())
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	return h, err
+}
+
 // owns says that a segment lies where it belongs.
 func (r Reader) owns(key string, h Header) error {
 	switch {

@@ -12,7 +12,6 @@ import (
 	"github.com/quorate/quorate/internal/backup"
 	"github.com/quorate/quorate/internal/chain"
 	"github.com/quorate/quorate/internal/cluster"
-	"github.com/quorate/quorate/internal/store"
 )
 
 // What a store has lost it does not list. What is left beside tells of it: a
@@ -80,9 +79,9 @@ func passed(problems []backup.Problem, p Plan) (all []Passed) {
 // Older chains than one that a snapshot leads to are not looked at.
 func stray(ctx context.Context, log chain.Reader, chains []chain.Chain, listed []cluster.Backup, cut Cut) (string, error) {
 	for _, c := range slices.Backward(chains) {
-		h, _, err := log.Header(ctx, c.Epoch, c.Number, c.First())
+		h, err := log.Begin(ctx, c)
 		switch {
-		case errors.Is(err, store.ErrNotFound): // pruned since it was listed
+		case errors.Is(err, chain.ErrNone): // pruned since it was listed
 			continue
 		case err != nil && !isBad(err):
 			return "", err
