@@ -157,6 +157,30 @@ func (t *Target) check(given url.Values) error {
 	case t.Service != "" && t.Style != "etcd":
 		return fmt.Errorf("name: style %s has no service names", t.Style)
 	}
+	return t.checkService()
+}
+
+// longestName is what etcd's discovery looks up for a service, over TLS; and
+// longestLabel and longestDomain what DNS can hold.
+const (
+	longestName   = "_etcd-server-ssl-"
+	longestLabel  = 63
+	longestDomain = 253
+)
+
+// checkService says why no DNS name could hold those of the service.
+func (t *Target) checkService() error {
+	if t.Service == "" || checkName("", t.Service) != nil {
+		return nil
+	}
+	label, _, _ := strings.Cut(longestName+t.Service, ".")
+	if over := len(label) - longestLabel; over > 0 {
+		return fmt.Errorf("name %q: too long by %d: etcd looks up %s, and DNS takes %d characters between two dots", t.Service, over, label, longestLabel)
+	}
+	claim := ownerName(longestName + t.Service + "._tcp." + strings.Trim(t.Prefix+"."+t.Zone, "."))
+	if over := len(claim) - longestDomain; over > 0 {
+		return fmt.Errorf("name %q: too long by %d beside that prefix and zone: DNS takes %d characters in all, as in %s", t.Service, over, longestDomain, claim)
+	}
 	return nil
 }
 

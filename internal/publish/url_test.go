@@ -25,6 +25,11 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v", raw, got, err, want)
 		}
 	}
+	for _, name := range []string{strings.Repeat("n", 46), "n." + strings.Repeat("n", 60)} { // 63 in the label at most
+		if got, err := Parse("route53://example.org?name=" + name); err != nil || got.Service != name {
+			t.Errorf("name=%s: %+v, %v", name, got, err)
+		}
+	}
 	if got, err := Parse("route53://example.org?private=true"); err != nil || got.Private == nil || !*got.Private {
 		t.Errorf("private=true: %+v, %v", got, err)
 	}
@@ -32,40 +37,42 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for raw, want := range map[string]string{
-		"":                                                           "unknown provider",
-		"example.org":                                                "unknown provider",
-		"powerdns://example.org":                                     "want one of cloudflare, googleclouddns, rfc2136, route53",
-		"route53://":                                                 `zone "": want a DNS name`,
-		"route53://-a.org":                                           `zone "-a.org": want a DNS name`,
-		"route53://example.org:53":                                   "want nothing but a zone",
-		"route53://example.org/a":                                    "want nothing but a zone",
-		"route53://example.org#a":                                    "want nothing but a zone",
-		"route53://example.org?ttl=0&style=x":                        "style \"x\": want etcd, stups, stups-readme\nroute53: ttl \"0\": want whole seconds, 1 to 86400",
-		"route53://example.org?ttl=1.5s":                             "want whole seconds",
-		"route53://example.org?ttl=25h":                              "want whole seconds",
-		"route53://example.org?private=perhaps":                      `private "perhaps": want true or false`,
-		"route53://example.org?prefix=a..b":                          `prefix "a..b": want a DNS name`,
-		"route53://example.org?name=a%20b":                           `name "a b": want a DNS name`,
-		"route53://example.org?style=stups&name=a":                   "style stups has no service names",
-		"route53://example.org?ttl=1&ttl=2":                          `parameter "ttl" is given 2 times`,
-		"route53://example.org?colour=red":                           `unknown parameter "colour": want prefix, ttl, style, name, id, private, region`,
-		"route53://example.org?a=%zz":                                "malformed parameters",
-		"rfc2136://example.org":                                      "server: not given",
-		"rfc2136://example.org?server=":                              `server "": want host or host:port`,
-		"rfc2136://example.org?server=:53":                           `server ":53": want host or host:port`,
-		"rfc2136://example.org?server=127.0.0.1:99999":               `server "127.0.0.1:99999": want host or host:port`,
-		"rfc2136://example.org?server=127.0.0.1:0":                   `server "127.0.0.1:0": want host or host:port`,
-		"rfc2136://example.org?server=ns:":                           `server "ns:": want host or host:port`,
-		"rfc2136://example.org?server=:::5":                          `server ":::5": want host or host:port`,
-		"rfc2136://example.org?server=256.0.0.1:x":                   `want host or host:port`,
-		"rfc2136://example.org?server=a&server=b":                    `parameter "server" is given 2 times`,
-		"cloudflare://example.org?ttl=30":                            "60 seconds or more",
-		"rfc2136://example.org?server=ns&key=hunter2":                "QUORATE_DNS_TSIG",
-		"cloudflare://example.org?api_token=hunter2":                 "CLOUDFLARE_API_TOKEN",
-		"route53://AKIA:hunter2@example.org":                         "AWS environment",
-		"googleclouddns://example.org?Credentials=hunter2":           "GOOGLE_APPLICATION_CREDENTIALS",
-		"rfc2136://example.org?server=ns&tsig=hmac-sha256:k:hunter2": "do not belong in the URL",
-		"route53://user:hunter2@exa mple.org":                        "not a URL",
+		"":                                      "unknown provider",
+		"example.org":                           "unknown provider",
+		"powerdns://example.org":                "want one of cloudflare, googleclouddns, rfc2136, route53",
+		"route53://":                            `zone "": want a DNS name`,
+		"route53://-a.org":                      `zone "-a.org": want a DNS name`,
+		"route53://example.org:53":              "want nothing but a zone",
+		"route53://example.org/a":               "want nothing but a zone",
+		"route53://example.org#a":               "want nothing but a zone",
+		"route53://example.org?ttl=0&style=x":   "style \"x\": want etcd, stups, stups-readme\nroute53: ttl \"0\": want whole seconds, 1 to 86400",
+		"route53://example.org?ttl=1.5s":        "want whole seconds",
+		"route53://example.org?ttl=25h":         "want whole seconds",
+		"route53://example.org?private=perhaps": `private "perhaps": want true or false`,
+		"route53://example.org?prefix=a..b":     `prefix "a..b": want a DNS name`,
+		"route53://example.org?name=a%20b":      `name "a b": want a DNS name`,
+		"route53://example.org?name=" + strings.Repeat("n", 47):                                           `name "` + strings.Repeat("n", 47) + `": too long by 1: etcd looks up _etcd-server-ssl-n`,
+		"route53://example.org?name=a." + strings.Repeat("n.", 95) + "&prefix=" + strings.Repeat("p", 60): `name "a.n.`, // each is a name; all together are none
+		"route53://example.org?style=stups&name=a":                                                        "style stups has no service names",
+		"route53://example.org?ttl=1&ttl=2":                                                               `parameter "ttl" is given 2 times`,
+		"route53://example.org?colour=red":                                                                `unknown parameter "colour": want prefix, ttl, style, name, id, private, region`,
+		"route53://example.org?a=%zz":                                                                     "malformed parameters",
+		"rfc2136://example.org":                                                                           "server: not given",
+		"rfc2136://example.org?server=":                                                                   `server "": want host or host:port`,
+		"rfc2136://example.org?server=:53":                                                                `server ":53": want host or host:port`,
+		"rfc2136://example.org?server=127.0.0.1:99999":                                                    `server "127.0.0.1:99999": want host or host:port`,
+		"rfc2136://example.org?server=127.0.0.1:0":                                                        `server "127.0.0.1:0": want host or host:port`,
+		"rfc2136://example.org?server=ns:":                                                                `server "ns:": want host or host:port`,
+		"rfc2136://example.org?server=:::5":                                                               `server ":::5": want host or host:port`,
+		"rfc2136://example.org?server=256.0.0.1:x":                                                        `want host or host:port`,
+		"rfc2136://example.org?server=a&server=b":                                                         `parameter "server" is given 2 times`,
+		"cloudflare://example.org?ttl=30":                                                                 "60 seconds or more",
+		"rfc2136://example.org?server=ns&key=hunter2":                                                     "QUORATE_DNS_TSIG",
+		"cloudflare://example.org?api_token=hunter2":                                                      "CLOUDFLARE_API_TOKEN",
+		"route53://AKIA:hunter2@example.org":                                                              "AWS environment",
+		"googleclouddns://example.org?Credentials=hunter2":                                                "GOOGLE_APPLICATION_CREDENTIALS",
+		"rfc2136://example.org?server=ns&tsig=hmac-sha256:k:hunter2":                                      "do not belong in the URL",
+		"route53://user:hunter2@exa mple.org":                                                             "not a URL",
 	} {
 		_, err := Parse(raw)
 		if err == nil || !strings.Contains(err.Error(), want) {
