@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/quorate/quorate/internal/agent"
 	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/control"
@@ -42,18 +44,22 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s says: %s\n", e.Observation.Self.Name, e.Line)
 	s := plan.AtStake(e.Observation, cluster.Verdict{Lost: c.Lost, Backup: c.Backup, NoLog: c.NoLog, Empty: c.Empty, GiveUp: c.GiveUp})
 	if s.Lives {
 		return fmt.Errorf("%w: a quorum lives: what is lost it replaces by itself", control.ErrRefused)
 	}
-	c.show(out, s, e.Observation.Now, c.listed(ctx))
+	q := control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, GiveUp: c.GiveUp, Backup: c.Backup, NoLog: c.NoLog, Reason: c.Reason, By: operator()}
+	listed, err := c.listed(ctx)
+	if err := errors.Join(agent.Misnamed(e.Observation, q), c.unlisted(listed, err)); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s says: %s\n", e.Observation.Self.Name, e.Line)
+	c.show(out, s, e.Observation.Now, listed)
 	if !c.Yes && !agreed(ctx, out, "Go on?") { // whose reading no request's time limit cuts short
 		return usage{fmt.Errorf("not confirmed: nothing was done (--yes answers for you)")}
 	}
 	return withAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) error {
-		v, err := a.Recover(ctx, control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, GiveUp: c.GiveUp,
-			Backup: c.Backup, NoLog: c.NoLog, Reason: c.Reason, By: operator()})
+		v, err := a.Recover(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -75,7 +81,8 @@ func (c *recoverCmd) show(out io.Writer, s plan.Stakes, now time.Time, listed []
 	if len(c.Lost) > 0 {
 		fmt.Fprintf(out, "These disks will never come back: %s. Should one return, its data is set aside.\n", strings.Join(c.Lost, ", "))
 	}
-	if newest, any := s.Newest(); any {
+	newest, any := s.Newest()
+	if any {
 		fmt.Fprintf(out, "Epoch %d ends. Writes that neither %s's log nor a newer backup holds are gone.\n", s.Epoch, newest.Name)
 	} else if c.Backup != "" {
 		c.showNamed(out, s.Epoch, now, listed)
@@ -83,7 +90,10 @@ func (c *recoverCmd) show(out io.Writer, s plan.Stakes, now time.Time, listed []
 		fmt.Fprintf(out, "Epoch %d ends. No disk that answers holds its data: what was written after the backup (revision %d) is gone.\n", s.Epoch, b.Value().Revision)
 	} else if c.Empty {
 		fmt.Fprintf(out, "Epoch %d ends. No disk that answers holds its data and no backup is known: the new cluster may be EMPTY.\n", s.Epoch)
-		c.showPassed(out, s.Passed, listed)
+		showListed(out, listed)
+	}
+	if c.Empty && !any {
+		c.showPassed(out, s.Passed)
 	}
 	fmt.Fprintf(out, "Then: %s\n", s.Then)
 }

@@ -26,9 +26,12 @@ func TestRecoverNamedBackup(t *testing.T) {
 		h.says(40*time.Second, "automatic recovery is off")
 	}
 	for key, want := range map[string]string{newest.Key + "x": "backup", "backups/nothing": "backup"} {
-		if _, errOut, code := r.quorate("recover", b.agentFlag(), "--backup", key, "--yes"); code != 1 || !strings.Contains(errOut, want) {
-			t.Errorf("recover --backup %s: exit code %d, %s", key, code, errOut)
+		if out, errOut, code := r.quorate("recover", b.agentFlag(), "--backup", key, "--yes"); code != 1 || !strings.Contains(errOut, want) || out != "" {
+			t.Errorf("recover --backup %s: exit code %d, %s%s", key, code, out, errOut)
 		}
+	}
+	if out, errOut, code := r.quorate("recover", b.agentFlag(), "--lost", "nobody", "--yes"); code != 1 || !strings.Contains(errOut, "lost: no such member: nobody") || out != "" {
+		t.Errorf("recover --lost nobody: exit code %d, %s%s", code, out, errOut)
 	}
 	out := r.does("recover", b.agentFlag(), "--backup", wanted.Key, "--no-log", "--yes", "--reason", "k is wrong since")
 	for _, want := range []string{wanted.Key + ", of ", "is restored as it is. What was written after it is gone", "The newest backup goes farther: " + newest.Key} {

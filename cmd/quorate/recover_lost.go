@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,15 +14,24 @@ import (
 	"github.com/quorate/quorate/internal/plan"
 )
 
-// listed are the backups whose manifests an agent can read, the newest first; nil
-// when there are none, or nobody can say. It is for a person to read, and
-// whether they are whole is not known.
-func (c *recoverCmd) listed(ctx context.Context) []cluster.Backup {
-	all, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) ([]cluster.Backup, error) { return a.Backups(ctx) })
-	if err != nil {
+// listed are the backups whose manifests an agent can read, the newest first. It is
+// for a person to read, and whether they are whole is not known.
+func (c *recoverCmd) listed(ctx context.Context) ([]cluster.Backup, error) {
+	return onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) ([]cluster.Backup, error) { return a.Backups(ctx) })
+}
+
+// unlisted refuses a --backup that the store does not hold. While nobody can say, it
+// is the agent's to judge.
+func (c *recoverCmd) unlisted(listed []cluster.Backup, err error) error {
+	switch {
+	case c.Backup == "", err != nil && !errors.Is(err, control.ErrRefused):
 		return nil
+	case err != nil:
+		return fmt.Errorf("backup: %w", err)
+	case !slices.ContainsFunc(listed, func(b cluster.Backup) bool { return b.Key == c.Backup }):
+		return fmt.Errorf("%w: backup: %s is none that can be read: `quorate backup list` names them", control.ErrRefused, c.Backup)
 	}
-	return all
+	return nil
 }
 
 // showNamed says what is restored of the backup that --backup names, and what is
@@ -42,8 +52,8 @@ func (c *recoverCmd) showNamed(out io.Writer, epoch cluster.Epoch, now time.Time
 	}
 }
 
-// showPassed says what an empty cluster leaves behind.
-func (c *recoverCmd) showPassed(out io.Writer, passed []plan.Passed, listed []cluster.Backup) {
+// showPassed says what of the disks that answer an empty cluster leaves behind.
+func (c *recoverCmd) showPassed(out io.Writer, passed []plan.Passed) {
 	for _, p := range passed {
 		word := "to pass it over say --give-up " + p.Name
 		if p.GivenUp {
@@ -51,6 +61,15 @@ func (c *recoverCmd) showPassed(out io.Writer, passed []plan.Passed, listed []cl
 		}
 		fmt.Fprintf(out, "%s answers, and its disk holds %s: %s.\n", p.Name, held(p.Disk), word)
 	}
+	for _, name := range c.GiveUp {
+		if !slices.ContainsFunc(passed, func(p plan.Passed) bool { return p.Name == name }) {
+			fmt.Fprintf(out, "%s is given up, and no data is known to be on its disk.\n", name)
+		}
+	}
+}
+
+// showListed says what an empty cluster loses of the store.
+func showListed(out io.Writer, listed []cluster.Backup) {
 	if len(listed) > 0 {
 		b := listed[0]
 		fmt.Fprintf(out, "The store lists %d backups, the newest %s (epoch %d, revision %d): what they hold is lost if none can be restored.\n",

@@ -37,17 +37,33 @@ func (a *Agent) Metrics() http.Handler {
 }
 
 // Pause takes the maintenance lock: housekeeping rests until it expires.
-func (a *Agent) Pause(ctx context.Context, q control.PauseRequest) (cluster.Lock, error) {
+func (a *Agent) Pause(ctx context.Context, q control.PauseRequest) (control.PauseAnswer, error) {
 	if err := control.CheckPause(q.For, q.Reason); err != nil {
-		return cluster.Lock{}, fmt.Errorf("%w: %w", control.ErrRefused, err)
+		return control.PauseAnswer{}, fmt.Errorf("%w: %w", control.ErrRefused, err)
 	}
 	if q.Holder == "" {
 		q.Holder = "operator"
 	}
-	l, err := a.book.lock(ctx, q.Holder, q.Reason, cluster.Lock{Expires: time.Now().Add(q.For)})
+	before, now := a.newestLock(ctx), time.Now()
+	l, err := a.book.lock(ctx, q.Holder, q.Reason, cluster.Lock{Expires: now.Add(q.For)})
 	a.gossipNow()
 	a.poke()
-	return l, err
+	answer := control.PauseAnswer{Lock: l}
+	if err == nil && before.Held(now) && before.Number+1 == l.Number {
+		answer.Replaces = &before
+	}
+	return answer, err
+}
+
+// newestLock is what the store says, or what this node knows.
+func (a *Agent) newestLock(ctx context.Context) cluster.Lock {
+	known := a.ledgerFacts().Lock.Value()
+	if s, ok := a.book.(*storeBook); ok {
+		if l, err := s.ledger.Lock(ctx, known.Number); err == nil {
+			return l
+		}
+	}
+	return known
 }
 
 // Resume releases the maintenance lock.
@@ -61,8 +77,7 @@ func (a *Agent) Resume(ctx context.Context) (cluster.Lock, error) {
 // Recover records an operator's word. It is refused while a quorum answers:
 // then nothing is lost that the keeper cannot replace.
 func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.Verdict, error) {
-	s := a.published.Load()
-	c := s.observation.Ledger.Charter
+	c := a.published.Load().observation.Ledger.Charter
 	switch {
 	case !c.Known():
 		return cluster.Verdict{}, fmt.Errorf("%w: no charter is known: there is nothing to recover", control.ErrRefused)
@@ -78,28 +93,13 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	if err := a.mayRestore(ctx, q.Backup); err != nil {
 		return cluster.Verdict{}, err
 	}
+	s, err := a.noQuorum(ctx)
+	if err != nil {
+		return cluster.Verdict{}, err
+	}
 	reports := append([]cluster.Report{s.report}, s.observation.Reports...)
-	for _, r := range reports {
-		if r.Keeper && r.Etcd.Healthy {
-			return cluster.Verdict{}, fmt.Errorf("%w: a quorum lives, led by %s", control.ErrRefused, r.Name)
-		}
-	}
-	for _, r := range reports {
-		for _, lost := range q.Lost {
-			if (r.Name == lost || r.PeerURL == lost) && r.Disk.State == cluster.DiskData && r.Disk.Epoch() == c.Value().Epoch {
-				return cluster.Verdict{}, fmt.Errorf("%w: %s answers, and holds data of epoch %d", control.ErrRefused, lost, c.Value().Epoch)
-			}
-		}
-	}
-	known := append(plan.LastMembers(s.observation), bestMembers(s, reports)...)
-	if unknown := unknownNames(q.Lost, known); len(unknown) > 0 {
-		return cluster.Verdict{}, fmt.Errorf("%w: lost: no such member: %s", control.ErrRefused, strings.Join(unknown, ", "))
-	}
-	for _, r := range reports {
-		known = append(known, cluster.Member{Name: r.Name})
-	}
-	if unknown := unknownNames(q.GiveUp, known); len(unknown) > 0 {
-		return cluster.Verdict{}, fmt.Errorf("%w: give-up: no such node: %s", control.ErrRefused, strings.Join(unknown, ", "))
+	if err := misnamed(s.observation, reports, q); err != nil {
+		return cluster.Verdict{}, err
 	}
 	word := cluster.Verdict{Epoch: c.Value().Epoch, Lost: q.Lost, Empty: q.Empty, GiveUp: q.GiveUp, Backup: q.Backup, NoLog: q.NoLog, Reason: q.Reason}
 	if err := mayPassOver(s.observation, word); err != nil {
@@ -109,11 +109,43 @@ func (a *Agent) Recover(ctx context.Context, q control.RecoverRequest) (cluster.
 	if by == "" {
 		by = "operator"
 	}
-	word.By, word.At = by, time.Now()
-	err := a.book.writeVerdict(ctx, word)
+	word.By, word.At = by, after(s.observation.Ledger.Verdict.Value().At)
+	err = a.book.writeVerdict(ctx, word)
 	a.gossipNow()
 	a.poke()
 	return word, err
+}
+
+// Misnamed refuses an operator's word whose names are wrong, as the agent with these
+// facts would.
+func Misnamed(o plan.Observation, q control.RecoverRequest) error {
+	if !o.Ledger.Charter.Known() {
+		return fmt.Errorf("%w: no charter is known: there is nothing to recover", control.ErrRefused)
+	}
+	own := cluster.Report{Name: o.Self.Name, PeerURL: o.Self.PeerURL, Disk: o.Disk}
+	return misnamed(o, append([]cluster.Report{own}, o.Reports...), q)
+}
+
+func misnamed(o plan.Observation, reports []cluster.Report, q control.RecoverRequest) error {
+	epoch := o.Ledger.Charter.Value().Epoch
+	for _, r := range reports {
+		for _, lost := range q.Lost {
+			if (r.Name == lost || r.PeerURL == lost) && r.Disk.State == cluster.DiskData && r.Disk.Epoch() == epoch {
+				return fmt.Errorf("%w: %s answers, and holds data of epoch %d", control.ErrRefused, lost, epoch)
+			}
+		}
+	}
+	known := append(plan.LastMembers(o), bestMembers(&snapshot{observation: o}, reports)...)
+	if unknown := unknownNames(q.Lost, known); len(unknown) > 0 {
+		return fmt.Errorf("%w: lost: no such member: %s", control.ErrRefused, strings.Join(unknown, ", "))
+	}
+	for _, r := range reports {
+		known = append(known, cluster.Member{Name: r.Name})
+	}
+	if unknown := unknownNames(q.GiveUp, known); len(unknown) > 0 {
+		return fmt.Errorf("%w: give-up: no such node: %s", control.ErrRefused, strings.Join(unknown, ", "))
+	}
+	return nil
 }
 
 // mayPassOver refuses an empty cluster beside a disk that answers with data which
@@ -171,24 +203,34 @@ func (a *Agent) Leave(_ context.Context, q control.LeaveRequest) error {
 	if !q.Undo && len(cluster.Voters(s.report.Members)) == 1 && !s.observation.Etcd.Value().Learner {
 		return fmt.Errorf("%w: this is the last voter: leaving would end the cluster", control.ErrRefused)
 	}
-	var err error
-	if q.Undo {
-		err = os.Remove(a.path(leavingFile))
-		if errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-	} else {
-		err = durable.WriteFile(a.path(leavingFile), []byte("`quorate leave` was said\n"), 0o600)
-	}
-	if err != nil {
+	if err := a.setLeaving(!q.Undo); err != nil {
 		return fmt.Errorf("recording the wish to leave: %w", err)
 	}
-	a.mu.Lock()
-	a.leaving = !q.Undo
-	a.mu.Unlock()
 	a.gossipNow()
 	a.poke()
 	return nil
+}
+
+// setLeaving makes the wish durable before it counts. The lock is held over both:
+// of two wishes at once the same one must be in the file and in memory.
+func (a *Agent) setLeaving(leaving bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.noteLeaving(leaving); err != nil {
+		return err
+	}
+	a.leaving = leaving
+	return nil
+}
+
+func (a *Agent) noteLeaving(leaving bool) error {
+	if leaving {
+		return durable.WriteFile(a.path(leavingFile), []byte("`quorate leave` was said\n"), 0o600)
+	}
+	if err := os.Remove(a.path(leavingFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return durable.SyncDir(a.opt.DataDir)
 }
 
 // Reconfigure takes over settings that may change while the agent runs.
