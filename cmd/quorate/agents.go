@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/control"
@@ -27,7 +28,7 @@ func agentsOf(ctx context.Context, t config.Target) ([]*control.Client, error) {
 }
 
 // onAgent asks the target's agents in turn until one answers. A refusal is an
-// answer.
+// answer; but of an order, one before may have been done without an answer.
 func onAgent[A any](ctx context.Context, t config.Target, ask func(context.Context, *control.Client) (A, error)) (A, error) {
 	var none A
 	agents, err := agentsOf(ctx, t)
@@ -39,15 +40,27 @@ func onAgent[A any](ctx context.Context, t config.Target, ask func(context.Conte
 		call, cancel := context.WithTimeout(ctx, t.Timeout)
 		got, err := ask(call, a)
 		cancel()
-		if err == nil || errors.Is(err, control.ErrRefused) || ctx.Err() != nil {
+		switch {
+		case err == nil || ctx.Err() != nil:
 			return got, err
+		case errors.Is(err, control.ErrRefused):
+			return got, errors.Join(append(unanswered(errs), err)...)
 		}
 		errs = append(errs, err)
 	}
-	if len(agents) > 1 {
-		return none, fmt.Errorf("no agent did it: %w", errors.Join(errs...))
+	switch err := errors.Join(errs...); {
+	case len(agents) == 1:
+		return none, err
+	case len(unanswered(errs)) > 0:
+		return none, fmt.Errorf("no agent says that it did it: %w", err)
+	default:
+		return none, fmt.Errorf("no agent did it: %w", err)
 	}
-	return none, errors.Join(errs...)
+}
+
+// unanswered are the orders of which nobody knows what became of them.
+func unanswered(errs []error) []error {
+	return slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return !errors.Is(err, control.ErrUnanswered) })
 }
 
 func withAgent(ctx context.Context, t config.Target, ask func(context.Context, *control.Client) error) error {

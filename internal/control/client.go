@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
 
-// Client speaks to one agent. Every call ends with its context.
+// Client speaks to one agent. Every call ends with its context; an order that
+// ends without an answer is ErrUnanswered.
 type Client struct {
 	base string
 	http *http.Client
@@ -47,8 +51,8 @@ func (c *Client) Explain(ctx context.Context) (Explanation, error) {
 }
 
 // Pause takes the maintenance lock.
-func (c *Client) Pause(ctx context.Context, r PauseRequest) (cluster.Lock, error) {
-	return call[cluster.Lock](ctx, c, http.MethodPost, "/v1/pause", r)
+func (c *Client) Pause(ctx context.Context, r PauseRequest) (PauseAnswer, error) {
+	return call[PauseAnswer](ctx, c, http.MethodPost, "/v1/pause", r)
 }
 
 // Resume releases the maintenance lock.
@@ -83,36 +87,52 @@ func (c *Client) Backups(ctx context.Context) ([]cluster.Backup, error) {
 	return call[[]cluster.Backup](ctx, c, http.MethodGet, "/v1/backups", nil)
 }
 
+// ErrUnanswered marks an order that has gone out, and what became of it is not known.
+var ErrUnanswered = errors.New("no answer, and it may have been done")
+
 func call[A any](ctx context.Context, c *Client, method, path string, q any) (A, error) {
 	var a A
-	var body io.Reader
-	if q != nil {
-		b, err := json.Marshal(q)
-		if err != nil {
-			return a, err
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err != nil {
+	var sent atomic.Bool
+	watched := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+	code, raw, err := c.ask(watched, method, path, q)
+	switch {
+	case err != nil && isOrder(q) && sent.Load():
+		return a, fmt.Errorf("%w: %w", ErrUnanswered, err)
+	case err != nil:
 		return a, err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return a, fmt.Errorf("asking agent %s: %w", c.base, err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err != nil {
-		return a, fmt.Errorf("reading agent %s: %w", c.base, err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return a, remoteError(c.base, resp.StatusCode, raw)
+	case code/100 != 2:
+		return a, remoteError(c.base, code, raw)
 	}
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return a, fmt.Errorf("reading agent %s: %w", c.base, err)
 	}
 	return a, nil
+}
+
+// ask fails if no whole answer comes.
+func (c *Client) ask(ctx context.Context, method, path string, q any) (code int, raw []byte, err error) {
+	var body io.Reader
+	if q != nil {
+		b, err := json.Marshal(q)
+		if err != nil {
+			return 0, nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("asking agent %s: %w", c.base, err)
+	}
+	defer resp.Body.Close()
+	raw, err = io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return 0, nil, fmt.Errorf("reading agent %s: %w", c.base, err)
+	}
+	return resp.StatusCode, raw, nil
 }
 
 func remoteError(base string, code int, raw []byte) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -12,7 +13,8 @@ import (
 )
 
 // Agent is the agent behind the API. All methods are safe for concurrent use;
-// the reading ones return at once, from what the last round has published.
+// the reading ones return at once, from what the last round has published. An
+// order whose asker has gone does not reach it.
 type Agent interface {
 	Report() cluster.Report
 	// Exchange takes note of another agent's report.
@@ -24,7 +26,7 @@ type Agent interface {
 	Metrics() http.Handler
 
 	// Pause takes the maintenance lock and Resume releases it.
-	Pause(context.Context, PauseRequest) (cluster.Lock, error)
+	Pause(context.Context, PauseRequest) (PauseAnswer, error)
 	Resume(context.Context) (cluster.Lock, error)
 	Recover(context.Context, RecoverRequest) (cluster.Verdict, error)
 	Leave(context.Context, LeaveRequest) error
@@ -37,6 +39,13 @@ type Agent interface {
 	// Backup blocks until a backup is good, or has failed.
 	Backup(context.Context, BackupRequest) (cluster.Backup, error)
 	Backups(context.Context) ([]cluster.Backup, error)
+}
+
+// PauseAnswer is the lock that was taken, and the holder's own one that was in
+// force until then: to pause anew may also shorten.
+type PauseAnswer struct {
+	cluster.Lock
+	Replaces *cluster.Lock `json:"replaces,omitempty"`
 }
 
 // ErrRefused marks what a caller asked for and the node's state forbids: 409.
@@ -129,8 +138,48 @@ func post[Q, A any](do func(context.Context, Q) (A, error)) http.HandlerFunc {
 			fail(w, unreadable(err), err)
 			return
 		}
+		if isOrder(q) && askerGone(r.Context()) {
+			answer(w, nil, fmt.Errorf("%w: who asked has gone: nothing was done", ErrRefused))
+			return
+		}
 		a, err := do(r.Context(), q)
 		answer(w, a, err)
+	}
+}
+
+// isOrder says that a request changes something: who has given up hope of an
+// answer, and may have ordered the opposite since, wants it no more.
+func isOrder(q any) bool {
+	switch q := q.(type) {
+	case nil, cluster.Report, HoldRequest: // a hold ends by itself, and must not lose time
+		return false
+	case RollRequest:
+		return !q.Plan
+	}
+	return true
+}
+
+// goneWithin is how long the end of a connection that has come already may take
+// to be seen.
+const goneWithin = 30 * time.Millisecond
+
+// askerGone looks whether nobody waits any more. An agent that was held up finds
+// the request and the connection's end together, and the server sees the end only
+// after the body has been read. Whoever shuts only the sending half has gone too.
+func askerGone(ctx context.Context) bool {
+	for {
+		began := time.Now()
+		select {
+		case <-ctx.Done():
+			return true
+		case <-time.After(goneWithin):
+		}
+		if ctx.Err() != nil {
+			return true
+		}
+		if time.Since(began) < 10*goneWithin { // else we were held up just now
+			return false
+		}
 	}
 }
 
