@@ -13,8 +13,8 @@ import (
 // name it is given: one that is checked, or never had a hash. On an error the
 // directories are gone again.
 func build(ctx context.Context, into []Target, fill func(db string) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	defer func() {
 		for _, t := range into {
@@ -36,7 +36,7 @@ func build(ctx context.Context, into []Target, fill func(db string) error) (err 
 			return fmt.Errorf("building %s: %w", t.DataDir, err)
 		}
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // newDB is where a target's database waits for its graft.

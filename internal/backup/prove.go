@@ -124,7 +124,7 @@ func hashOf(ctx context.Context, db string, compact int64) (p Proof, err error) 
 			select {
 			case <-done:
 			case <-ctx.Done():
-				return Proof{}, ctx.Err()
+				return Proof{}, context.Cause(ctx)
 			}
 		}
 	}

@@ -175,6 +175,29 @@ func TestAFailedRestoreLeavesNothing(t *testing.T) {
 	}
 }
 
+// An interrupted restore says what has ended it, in whichever phase.
+func TestRestoreSaysWhatEndedIt(t *testing.T) {
+	st := newStore(t)
+	b := mustTake(t, st, newFakeSource(1, 40<<20), metaAt(1, testNow))
+	errCause := errors.New("the person has had enough")
+	for name, end := range map[string]func(into *Target, stop func()){
+		"beforehand":      func(_ *Target, stop func()) { stop() },
+		"in the download": func(into *Target, stop func()) { into.Progress = func(int64) { stop() } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &node{name: "a", peer: "http://127.0.0.81:1", dir: filepath.Join(t.TempDir(), "a.etcd")}
+			into := n.target([]*node{n})
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			end(&into, func() { cancel(errCause) })
+			if err := Restore(ctx, st, b, into); !errors.Is(err, errCause) || errors.Is(err, ErrDamaged) {
+				t.Errorf("error %v, want %v", err, errCause)
+			}
+			wantOnly(t, filepath.Dir(n.dir))
+		})
+	}
+}
+
 func TestRestoreOverwritesNothing(t *testing.T) {
 	st := newStore(t)
 	b := mustTake(t, st, newFakeSource(1, 4096), metaAt(1, testNow))

@@ -95,7 +95,8 @@ func compare(b cluster.Backup, stored, db tally) error {
 }
 
 // remember keeps the first error of the side it stands for, so that a failing
-// store or disk is told apart from damaged bytes. It ends with its context.
+// store or disk is told apart from damaged bytes. It ends with its context, for
+// that one's cause.
 type remember struct {
 	ctx context.Context
 	r   io.Reader
@@ -104,7 +105,7 @@ type remember struct {
 }
 
 func (m *remember) Read(p []byte) (int, error) {
-	if m.err = m.ctx.Err(); m.err != nil {
+	if m.err = context.Cause(m.ctx); m.err != nil {
 		return 0, m.err
 	}
 	n, err := m.r.Read(p)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -44,15 +45,24 @@ func await[T any](ctx context.Context, s slots, f func() (T, error)) (T, error) 
 	}()
 	select {
 	case o := <-done:
-		return o.value, o.err
+		return o.value, explained(ctx, o.err)
 	case <-ctx.Done():
 	}
 	select {
 	case o := <-done: // both at once: what is known counts
-		return o.value, o.err
+		return o.value, explained(ctx, o.err)
 	default:
 		return none, context.Cause(ctx)
 	}
+}
+
+// explained puts the cause of ctx's end in place of an error that tells only that
+// it has ended.
+func explained(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // limited gives ctx the limit of a small operation, unless it has a deadline.

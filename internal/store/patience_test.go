@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -80,6 +81,22 @@ func TestNothingBlocksForEver(t *testing.T) {
 			t.Errorf("after it came back: %v", err)
 		}
 	})
+}
+
+// A backend says of a context only that it has ended; whoever comes first, it or
+// the wait for it, the error is the cause.
+func TestEndsWithTheCause(t *testing.T) {
+	errCause := errors.New("the person has had enough")
+	for range 1000 {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_, err := await(ctx, make(slots, 1), func() (struct{}, error) {
+			cancel(errCause)
+			return struct{}{}, fmt.Errorf("asking the cloud: %w", ctx.Err())
+		})
+		if !errors.Is(err, errCause) {
+			t.Fatalf("%v, want %v", err, errCause)
+		}
+	}
 }
 
 func TestStreamsMustMove(t *testing.T) {
