@@ -20,10 +20,16 @@ type Status struct {
 	Epoch     cluster.Epoch `json:"epoch"`
 	Size      int           `json:"size"`
 	Voters    int           `json:"voters"`
-	Healthy   int           `json:"healthy_voters"`
+	Healthy   int           `json:"healthy_voters"`    // by the word of their own agents
+	Vouched   int           `json:"vouched_voters"`    // more: their agents are silent, and their etcds are proven to be well
 	Tolerance int           `json:"failure_tolerance"` // voters that may fail now; negative without a quorum
 	Leader    string        `json:"leader,omitempty"`
 	Lock      *cluster.Lock `json:"lock,omitempty"`
+	// Proven says that a fresh report proves a quorum, whoever else is silent.
+	Proven bool `json:"quorum_proven"`
+	// Starting says that the agent that tells this has just started, and may not
+	// have heard the others yet.
+	Starting bool `json:"starting,omitempty"`
 	// Roll is the newest roll's newest entry, if it is open or has failed.
 	Roll      *cluster.Roll   `json:"roll,omitempty"`
 	Backup    *cluster.Backup `json:"backup,omitempty"`

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,8 +9,8 @@ import (
 	"github.com/quorate/quorate/internal/plan"
 )
 
-// Summarize makes one status of the reports of all agents that answer. members
-// is the best member list at hand; peers are those that the source lists.
+// Summarize makes one status of the reports of all agents that answer, the
+// teller's own first. members is the best member list at hand.
 func Summarize(name string, size int, reports []cluster.Report, members []cluster.Member, now time.Time) Status {
 	s := Status{Cluster: name, Size: size, At: now}
 	s.Lock, s.Backup, s.Epoch = newest(reports, now)
@@ -21,9 +20,16 @@ func Summarize(name string, size int, reports []cluster.Report, members []cluste
 	}
 	s.Log = logEnd(reports)
 	leader, found := leading(reports)
+	p := prove(name, reports, members, s.Epoch, now)
+	s.Proven = p.stands
+	s.Starting = hasJustStarted(reports) && len(members) == 0
 	seen := map[string]bool{}
 	for _, m := range members {
 		n := memberNode(m, reports, leader, found)
+		if n.Health == unheard {
+			s.Starting = s.Starting || hasJustStarted(reports)
+			s.speakFor(&n, m, p, reports, !found)
+		}
 		seen[n.Agent] = n.Agent != ""
 		s.Nodes = append(s.Nodes, n)
 		if m.Learner {
@@ -52,7 +58,10 @@ func Summarize(name string, size int, reports []cluster.Report, members []cluste
 		}
 	}
 	s.Lacks = leader.Lacks
-	s.Tolerance = cluster.Tolerance(s.Voters, s.Healthy)
+	s.Tolerance = cluster.Tolerance(s.Voters, s.Healthy+s.Vouched)
+	if s.Proven {
+		s.Tolerance = max(s.Tolerance, 0) // who is not heard of makes up a quorum with the others
+	}
 	s.State, s.Reason = judge(s, found)
 	return s
 }
@@ -96,7 +105,7 @@ func newest(reports []cluster.Report, now time.Time) (lock *cluster.Lock, backup
 }
 
 func memberNode(m cluster.Member, reports []cluster.Report, leader cluster.Report, found bool) Node {
-	n := Node{Name: m.Label(), MemberID: m.ID, Role: "voter", Health: "silent", Doing: "its agent does not answer"}
+	n := Node{Name: m.Label(), MemberID: m.ID, Role: "voter", Health: unheard, Doing: "its agent does not answer"}
 	if len(m.ClientURLs) > 0 {
 		n.Client = m.ClientURLs[0]
 	}
@@ -158,32 +167,8 @@ func fill(n *Node, r cluster.Report) {
 	}
 }
 
+// unheard is the health of a member whose agent does not answer.
+const unheard = "silent"
+
 // noLeader is etcd's error of that name, in the errors of its own status.
 const noLeader = "etcdserver: no leader"
-
-func judge(s Status, led bool) (State, string) {
-	switch {
-	case s.Voters == 0 && s.Epoch == 0:
-		return NoQuorum, "no cluster has been founded yet"
-	case !led:
-		return NoQuorum, "no leader answers"
-	case s.Tolerance < 0:
-		return NoQuorum, fmt.Sprintf("%d of %d voters are healthy", s.Healthy, s.Voters)
-	case s.Healthy < s.Voters:
-		return Degraded, fmt.Sprintf("%d of %d voters are healthy", s.Healthy, s.Voters)
-	case s.Size > 0 && s.Voters < s.Size:
-		return Degraded, fmt.Sprintf("%d voters of %d wanted", s.Voters, s.Size)
-	}
-	if s.Lacks != "" {
-		return Degraded, s.Lacks
-	}
-	for _, n := range s.Nodes {
-		if len(n.Alarms) > 0 {
-			return Degraded, n.Name + ": " + strings.Join(n.Alarms, ", ")
-		}
-		if n.Ails != "" {
-			return Degraded, n.Name + " is " + n.Ails
-		}
-	}
-	return Healthy, ""
-}

@@ -27,6 +27,9 @@ func TestSummaryOfTheLog(t *testing.T) {
 	}
 }
 
+// moment is when what these tests tell of is.
+var moment = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
 // abc are three members, and three reports of agents whose etcds are well; a
 // leads. A change makes of them what a row is about.
 func abc(changes ...func(map[string]*cluster.Report)) (reports []cluster.Report, members []cluster.Member) {
@@ -35,7 +38,7 @@ func abc(changes ...func(map[string]*cluster.Report)) (reports []cluster.Report,
 		id := cluster.MemberID(i + 1)
 		url := "http://" + name + ":2380"
 		members = append(members, cluster.Member{ID: id, Name: name, PeerURLs: []string{url}, ClientURLs: []string{"http://" + name + ":2379"}})
-		all[name] = &cluster.Report{Cluster: "c", Name: name, Host: name, PeerURL: url, Agent: "http://" + name + ":2378", Keeper: name == "a", Charter: &cluster.Charter{Epoch: 2},
+		all[name] = &cluster.Report{Cluster: "c", Name: name, Host: name, PeerURL: url, Agent: "http://" + name + ":2378", Keeper: name == "a", Charter: &cluster.Charter{Epoch: 2}, At: moment, Launched: moment.Add(-time.Hour),
 			Disk: cluster.Disk{State: cluster.DiskData, MemberID: id},
 			Etcd: cluster.EtcdState{Running: true, Healthy: true, MemberID: id, Leader: 1, Term: 5, Index: 100, Applied: 100}}
 	}
@@ -58,6 +61,15 @@ func silent(name string) func(map[string]*cluster.Report) {
 	return func(all map[string]*cluster.Report) { delete(all, name) }
 }
 
+// dead is silent, and the keeper does not reach its etcd either.
+func dead(name string) func(map[string]*cluster.Report) {
+	return func(all map[string]*cluster.Report) {
+		silent(name)(all)
+		id := cluster.MemberID(name[0] - 'a' + 1)
+		all["a"].Care.Ails = append(all["a"].Care.Ails, cluster.Ailment{Member: id, Kind: "unheard", Why: "nobody hears its agent"})
+	}
+}
+
 func newcomer(change func(*cluster.Report)) func(map[string]*cluster.Report) {
 	return func(all map[string]*cluster.Report) {
 		all["d"] = &cluster.Report{Cluster: "c", Name: "d", Agent: "http://d:2378", PeerURL: "http://d:2380"}
@@ -67,12 +79,13 @@ func newcomer(change func(*cluster.Report)) func(map[string]*cluster.Report) {
 
 // TestSummarize: the word for the whole, why, and a line for each node.
 func TestSummarize(t *testing.T) {
-	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	now := moment
 	nothing := func(*cluster.Report) {}
 	ended := func(r *cluster.Report) { r.Etcd = cluster.EtcdState{} }
 	ails := func(kind string) func(*cluster.Report) {
 		return func(r *cluster.Report) { r.Care.Ails = []cluster.Ailment{{Member: 2, Kind: kind, Why: "why"}} }
 	}
+	old := func(r *cluster.Report) { r.At = now.Add(-4 * time.Second) }
 	leaderless := func(r *cluster.Report) { r.Etcd.Healthy, r.Keeper = false, false }
 	for name, c := range map[string]struct {
 		size    int
@@ -81,12 +94,12 @@ func TestSummarize(t *testing.T) {
 	}{
 		"all is well":                        {3, nil, "healthy (): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
 		"no limit":                           {0, nil, "healthy (): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
-		"one is silent":                      {3, changes(silent("c")), "degraded (2 of 3 voters are healthy): a leader healthy, b voter healthy, c voter silent; can lose 0, led by a"},
+		"one is silent":                      {3, changes(dead("c")), "degraded (2 of 3 voters are healthy): a leader healthy, b voter healthy, c voter silent; can lose 0, led by a"},
 		"one's etcd has ended":               {3, changes(at("c", ended)), "degraded (2 of 3 voters are healthy): a leader healthy, b voter healthy, c voter down; can lose 0, led by a"},
 		"one follows nobody":                 {3, changes(at("c", leaderless)), "degraded (2 of 3 voters are healthy): a leader healthy, b voter healthy, c voter no leader; can lose 0, led by a"},
 		"one's member is another":            {3, changes(at("c", func(r *cluster.Report) { r.Etcd.MemberID = 9 })), "degraded (2 of 3 voters are healthy): a leader healthy, b voter healthy, c voter no leader; can lose 0, led by a"},
 		"nobody leads":                       {3, changes(at("a", leaderless), at("b", leaderless), at("c", leaderless)), "no quorum (no leader answers): a voter no leader, b voter no leader, c voter no leader; can lose -2, led by "},
-		"one leads, and two are gone":        {3, changes(silent("b"), silent("c")), "no quorum (1 of 3 voters are healthy): a leader healthy, b voter silent, c voter silent; can lose -1, led by a"},
+		"one leads, and two are gone":        {3, changes(dead("b"), dead("c"), at("a", old)), "no quorum (1 of 3 voters are healthy): a leader healthy, b voter silent, c voter silent; can lose -1, led by a"},
 		"fewer than wanted":                  {5, nil, "degraded (3 voters of 5 wanted): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
 		"more than wanted":                   {1, nil, "healthy (): a leader healthy, b voter healthy, c voter healthy; can lose 1, led by a"},
 		"the leader of a newer term":         {3, changes(at("b", func(r *cluster.Report) { r.Keeper, r.Etcd.Term, r.Etcd.Index = true, 6, 130 })), "healthy (): a voter healthy -30, b leader healthy -30, c voter healthy -30; can lose 1, led by b"},
@@ -166,7 +179,7 @@ func TestSummaryOfNobody(t *testing.T) {
 // TestSummaryOfNews: of what several tell, the newest counts; a lock that is not
 // held any more is none.
 func TestSummaryOfNews(t *testing.T) {
-	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	now := moment
 	old, young := cluster.Backup{Key: "old", At: now.Add(-time.Hour)}, cluster.Backup{Key: "young", At: now.Add(-time.Minute)}
 	held := cluster.Lock{Number: 2, Holder: "me", Expires: now.Add(time.Hour)}
 	over := cluster.Lock{Number: 1, Holder: "you", Expires: now.Add(time.Hour)}
