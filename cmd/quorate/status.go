@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
-	"github.com/quorate/quorate/internal/cluster"
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/control"
 )
@@ -53,63 +50,6 @@ func (c *statusCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 }
 
-// ask asks one agent, or with --peers every agent of the source, so that what
-// the one does not see, the others tell.
-func (c *statusCmd) ask(ctx context.Context) (control.Status, error) {
-	agents, err := agentsOf(ctx, c.Target)
-	if err != nil {
-		return control.Status{}, err
-	}
-	type told struct {
-		status control.Status
-		err    error
-	}
-	all := make([]told, len(agents))
-	var asking sync.WaitGroup
-	for i, a := range agents {
-		asking.Go(func() {
-			call, cancel := context.WithTimeout(ctx, c.Timeout)
-			defer cancel()
-			all[i].status, all[i].err = a.Status(call)
-		})
-	}
-	asking.Wait()
-	var best control.Status
-	var errs []string
-	for _, t := range all {
-		switch s := t.status; {
-		case t.err != nil:
-			errs = append(errs, t.err.Error())
-		case best.Cluster == "" || len(s.Nodes) > len(best.Nodes) || s.State == control.Healthy && best.State != control.Healthy:
-			best = s
-		}
-	}
-	if best.Cluster == "" {
-		return best, fmt.Errorf("no agent answers: %s", strings.Join(errs, "; "))
-	}
-	for i, t := range all {
-		if t.err == nil && foreign(t.status, best) && best.State == control.Healthy {
-			best.State, best.Reason = control.Degraded, fmt.Sprintf("the agent at %s keeps another cluster, %s", agents[i].Base(), t.status.Cluster)
-		}
-	}
-	return best, nil
-}
-
-// foreign says that two statuses are of two clusters: each has members, and they
-// have none in common.
-func foreign(a, b control.Status) bool {
-	members := func(s control.Status) (ids []cluster.MemberID) {
-		for _, n := range s.Nodes {
-			if n.MemberID != 0 && n.Role != "outsider" {
-				ids = append(ids, n.MemberID)
-			}
-		}
-		return ids
-	}
-	ours, theirs := members(a), members(b)
-	return len(ours) > 0 && len(theirs) > 0 && !slices.ContainsFunc(ours, func(id cluster.MemberID) bool { return slices.Contains(theirs, id) })
-}
-
 func writeJSON(out io.Writer, v any) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
@@ -122,6 +62,9 @@ func printStatus(out io.Writer, s control.Status) {
 		fmt.Fprintf(out, ": %s", s.Reason)
 	}
 	fmt.Fprintf(out, "\nepoch %d  voters %d/%d healthy", s.Epoch, s.Healthy, s.Voters)
+	if s.Vouched > 0 {
+		fmt.Fprintf(out, ", %d more whose agents are silent", s.Vouched)
+	}
 	switch {
 	case s.Tolerance > 0:
 		fmt.Fprintf(out, "  can lose %d", s.Tolerance)

@@ -36,21 +36,31 @@ func TestStatusOfTwoClusters(t *testing.T) {
 		"two, the other first":    {[]control.Status{of("else", 4), of("dev", 1, 2, 3)}, control.Degraded},
 		"one that is no part yet": {[]control.Status{of("dev", 1, 2, 3), fresh}, control.Healthy},
 	} {
-		var list strings.Builder
-		for i, s := range row.told {
-			agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(s) }))
-			defer agent.Close()
-			host, port, _ := strings.Cut(strings.TrimPrefix(agent.URL, "http://"), ":")
-			list.WriteString("- {name: n" + string(rune('a'+i)) + ", host: " + host + ", agent_port: " + port + ", client_port: 1" + string(rune('0'+i)) + ", peer_port: 2" + string(rune('0'+i)) + "}\n")
+		var agents []http.HandlerFunc
+		for _, s := range row.told {
+			agents = append(agents, func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(s) })
 		}
-		path := filepath.Join(t.TempDir(), "peers.yaml")
-		must(t, os.WriteFile(path, []byte(list.String()), 0o600))
-		c := statusCmd{Target: config.Target{Peers: "file://" + path, Timeout: time.Minute, AgentPort: 2378}}
+		c := statusCmd{Target: peersOf(t, agents...)}
 		got, err := c.ask(t.Context())
 		if err != nil || got.State != row.state || (got.Reason == "") != (row.state == control.Healthy) {
 			t.Errorf("%s: %s %q, %v; want %s", name, got.State, got.Reason, err, row.state)
 		}
 	}
+}
+
+// peersOf is a target of these agents; they end with the test.
+func peersOf(t *testing.T, agents ...http.HandlerFunc) config.Target {
+	t.Helper()
+	var list strings.Builder
+	for i, serve := range agents {
+		agent := httptest.NewServer(serve)
+		t.Cleanup(agent.Close)
+		host, port, _ := strings.Cut(strings.TrimPrefix(agent.URL, "http://"), ":")
+		list.WriteString("- {name: n" + string(rune('a'+i)) + ", host: " + host + ", agent_port: " + port + ", client_port: 1" + string(rune('0'+i)) + ", peer_port: 2" + string(rune('0'+i)) + "}\n")
+	}
+	path := filepath.Join(t.TempDir(), "peers.yaml")
+	must(t, os.WriteFile(path, []byte(list.String()), 0o600))
+	return config.Target{Peers: "file://" + path, Timeout: time.Minute, AgentPort: 2378}
 }
 
 // TestStatusOfForeignEtcd: the table tells of an etcd that quorate did not start.
