@@ -18,11 +18,13 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
-// otherAgent answers /v1/backup; nothing else of it is asked.
+// otherAgent answers /v1/backup, /v1/roll and /v1/report; nothing else of it is asked.
 type otherAgent struct {
 	control.Agent
-	asked  atomic.Int32
+	asked  atomic.Int32 // for backups and rolls
+	looks  atomic.Int32 // reports that it has given
 	answer func(control.BackupRequest) (cluster.Backup, error)
+	roll   func() (control.RollAnswer, error)
 }
 
 func (o *otherAgent) Metrics() http.Handler { return http.NotFoundHandler() }
@@ -30,6 +32,16 @@ func (o *otherAgent) Metrics() http.Handler { return http.NotFoundHandler() }
 func (o *otherAgent) Backup(_ context.Context, q control.BackupRequest) (cluster.Backup, error) {
 	o.asked.Add(1)
 	return o.answer(q)
+}
+
+func (o *otherAgent) Roll(context.Context, control.RollRequest) (control.RollAnswer, error) {
+	o.asked.Add(1)
+	return o.roll()
+}
+
+func (o *otherAgent) Report() cluster.Report {
+	o.looks.Add(1)
+	return cluster.Report{}
 }
 
 func (o *otherAgent) serve(t *testing.T) string {

@@ -14,18 +14,23 @@ import (
 )
 
 // backupLimit bounds one backup; within it the store's own limits on a stalled
-// stream count.
-const backupLimit = 6 * time.Hour
+// stream count. backupTries is how often one is asked for that is lost with the
+// agent that has it taken: it is safe to repeat.
+const (
+	backupLimit = 6 * time.Hour
+	backupTries = 3
+)
 
 // Taker takes a backup of the member at that endpoint, in a process of its own
 // that takes only what is to spare; its contract is backup.Take's.
 type Taker func(ctx context.Context, endpoint string, meta backup.Meta) (cluster.Backup, error)
 
-// backupState is guarded by Agent.mu, but for turn.
+// backupState is guarded by Agent.mu, but for turn and look.
 type backupState struct {
 	tried   time.Time
 	asked   bool             // one of the schedule's is under way
 	turn    chan struct{}    // of room one: who takes a backup here holds it
+	look    time.Duration    // lookEvery, but in tests; never changed
 	catalog []cluster.Backup // the keeper's: what the store holds, newest first
 	newest  *cluster.Backup
 }
@@ -88,17 +93,25 @@ func (a *Agent) backupBy(ctx context.Context, by string) (cluster.Backup, error)
 	return b, nil
 }
 
-// backupAt asks that node. Where it has died since it reported, or cannot just
-// now, the keeper takes it itself.
+// backupAt asks that node. Where it has died since it reported, dies or falls
+// silent over it, or cannot just now, another takes it, at last the keeper itself.
 func (a *Agent) backupAt(ctx context.Context, by string) (cluster.Backup, error) {
-	for _, r := range a.published.Load().observation.Reports {
-		if r.Name != by || by == a.opt.Name {
-			continue
+	for range backupTries - 1 {
+		reports := a.published.Load().observation.Reports
+		i := slices.IndexFunc(reports, func(r cluster.Report) bool { return r.Name == by && by != a.opt.Name })
+		if i < 0 {
+			break
 		}
-		b, err := control.NewClient(r.Agent, a.parts.HTTP).Backup(ctx, control.BackupRequest{Here: true})
-		if !undone(err) && !errors.Is(err, control.ErrRefused) {
+		b, err := a.backupFrom(ctx, reports[i], control.BackupRequest{Here: true}, func() bool { return false })
+		if !undone(err) && !lost(err) && !errors.Is(err, control.ErrRefused) || ctx.Err() != nil {
 			return b, err
 		}
+		a.log.Warn("no backup from there: it is taken elsewhere", "by", by, "error", err)
+		next := plan.BackupBy(a.published.Load().observation)
+		if next == by {
+			break
+		}
+		by = next
 	}
 	return a.backupHere(ctx)
 }
@@ -167,18 +180,29 @@ func (a *Agent) noteBackup(b cluster.Backup) {
 	}
 }
 
-// Backup takes one: here, or wherever the keeper decides.
+// Backup takes one: here, or wherever the keeper decides. What fails because this
+// agent is about to end is passed back: another does it.
 func (a *Agent) Backup(ctx context.Context, q control.BackupRequest) (cluster.Backup, error) {
+	b, err := a.backup(ctx, q)
+	if err != nil && a.stops() {
+		err = fmt.Errorf("%w: the agent of %s is stopping: %v", control.ErrMoved, a.opt.Name, err) // whatever err was besides
+	}
+	return b, err
+}
+
+func (a *Agent) backup(ctx context.Context, q control.BackupRequest) (cluster.Backup, error) {
 	switch {
 	case q.Here:
 		return a.backupHere(ctx)
 	case a.parts.Store == nil:
 		return cluster.Backup{}, fmt.Errorf("%w: this cluster has no store: set --store", control.ErrRefused)
 	}
-	return atKeeper(ctx, a, q.PassedOn, keeperWait, func(s *snapshot) (cluster.Backup, error) {
-		return a.backupBy(ctx, plan.BackupBy(s.observation))
-	}, func(k *control.Client) (cluster.Backup, error) {
-		return k.Backup(ctx, control.BackupRequest{PassedOn: true})
+	return atKeeper(ctx, a, errand[cluster.Backup]{
+		passed: q.PassedOn, wait: keeperWait, tries: backupTries,
+		here: func(s *snapshot) (cluster.Backup, error) { return a.backupBy(ctx, plan.BackupBy(s.observation)) },
+		there: func(k cluster.Report) (cluster.Backup, error) {
+			return a.backupFrom(ctx, k, control.BackupRequest{PassedOn: true}, func() bool { return a.replaced(k) })
+		},
 	})
 }
 

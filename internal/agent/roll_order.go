@@ -20,13 +20,32 @@ func (a *Agent) NewestRoll() cluster.Roll {
 // Roll orders, cancels or plans a roll. The keeper alone writes orders, one after
 // the other: without a store nothing else would decide between two.
 func (a *Agent) Roll(ctx context.Context, q control.RollRequest) (control.RollAnswer, error) {
-	return atKeeper(ctx, a, q.PassedOn, keeperSoon, func(s *snapshot) (control.RollAnswer, error) {
-		return a.rollHere(ctx, s, q)
-	}, func(k *control.Client) (control.RollAnswer, error) {
-		on := q
-		on.PassedOn = true
-		return k.Roll(ctx, on)
+	soon, cancel := context.WithTimeout(ctx, orderLimit)
+	defer cancel()
+	return atKeeper(ctx, a, errand[control.RollAnswer]{
+		passed: q.PassedOn, wait: keeperSoon, tries: 1,
+		here:  func(s *snapshot) (control.RollAnswer, error) { return a.rollHere(ctx, s, q) },
+		there: func(k cluster.Report) (control.RollAnswer, error) { return a.rollAt(soon, k, q) },
 	})
+}
+
+// rollAt passes an order on to the keeper. Who gets no answer learns whose it is,
+// and what may have become of the order: it is not given twice.
+func (a *Agent) rollAt(ctx context.Context, keeper cluster.Report, q control.RollRequest) (control.RollAnswer, error) {
+	on := q
+	on.PassedOn = true
+	answer, err := control.NewClient(keeper.Agent, a.parts.HTTP).Roll(ctx, on)
+	if undone(err) || !lost(err) {
+		return answer, err
+	}
+	became := "whether it has been ordered is not known"
+	switch {
+	case q.Plan:
+		became = "nothing was ordered"
+	case q.Cancel:
+		became = "whether it has been cancelled is not known"
+	}
+	return answer, fmt.Errorf("the keeper, %s, does not answer, and %s: %w", keeper.Name, became, err)
 }
 
 func (a *Agent) rollHere(ctx context.Context, s *snapshot, q control.RollRequest) (control.RollAnswer, error) {
@@ -82,11 +101,7 @@ func who(by string) string {
 func (a *Agent) planRoll(o plan.Observation, q control.RollRequest) (control.RollAnswer, error) {
 	facts := plan.UpgradeFacts(o)
 	answer := control.RollAnswer{Kind: q.Kind, To: q.To, Backups: a.parts.Store != nil, Members: plan.RollOrder(o)}
-	for _, f := range facts {
-		if !f.Runs.Zero() && (answer.From.Zero() || f.Runs.Less(answer.From)) {
-			answer.From = f.Runs
-		}
-	}
+	answer.From = oldestOf(facts)
 	switch q.Kind {
 	case cluster.RollRestart:
 		answer.To, answer.Backups = cluster.Version{}, false
@@ -99,14 +114,49 @@ func (a *Agent) planRoll(o plan.Observation, q control.RollRequest) (control.Rol
 		answer.To = plan.NewestCommon(facts)
 	}
 	if answer.To.Zero() {
-		answer.Problems = []string{"there is no etcd that every member's --etcd offers"}
+		answer.Problems = offersNothing(facts)
 		return answer, nil
 	}
 	if plan.GoesDown(facts, answer.To) {
 		answer.Kind = cluster.RollDowngrade
 	}
 	answer.Hops, answer.Problems = plan.UpgradePath(facts, answer.To)
+	if others := withVersion(facts); answer.From.Zero() && len(others) > 0 && allRun(others, answer.To) {
+		answer.Problems = append(answer.Problems, fmt.Sprintf("nothing to %s is known: every other member runs etcd %s already", answer.Kind, answer.To))
+	}
 	return answer, nil
+}
+
+// oldestOf is the oldest version that a member runs; zero: not every member says.
+func oldestOf(members []plan.VersionFacts) (oldest cluster.Version) {
+	for i, m := range members {
+		if i == 0 || m.Runs.Less(oldest) {
+			oldest = m.Runs
+		}
+	}
+	return oldest
+}
+
+func withVersion(members []plan.VersionFacts) []plan.VersionFacts {
+	return slices.DeleteFunc(slices.Clone(members), func(m plan.VersionFacts) bool { return m.Runs.Zero() })
+}
+
+func allRun(members []plan.VersionFacts, v cluster.Version) bool {
+	return !slices.ContainsFunc(members, func(m plan.VersionFacts) bool { return m.Runs != v })
+}
+
+// offersNothing is why there is no version to go to: a member whose agent is
+// silent offers none.
+func offersNothing(members []plan.VersionFacts) (problems []string) {
+	for _, m := range members {
+		if len(m.Offers) == 0 {
+			problems = append(problems, m.Name+" does not say which etcds it offers")
+		}
+	}
+	if len(problems) == 0 {
+		problems = []string{"there is no etcd that every member's --etcd offers"}
+	}
+	return problems
 }
 
 func (a *Agent) cancelRoll(ctx context.Context, r cluster.Roll, q control.RollRequest) (control.RollAnswer, error) {
