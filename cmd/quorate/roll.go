@@ -62,7 +62,7 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 	q.Reason, q.By = c.Reason, operator()
 	switch {
 	case c.Watch:
-		r, err := c.newest(ctx)
+		r, err := newestRoll(ctx, c.Target)
 		if err == nil && !r.Open() {
 			err = fmt.Errorf("%w: no roll is under way", control.ErrRefused)
 		}
@@ -86,11 +86,13 @@ func (c *rollFlags) run(ctx context.Context, out io.Writer, q control.RollReques
 	}
 	printRollPlan(out, p)
 	switch {
+	case isThere(p) && !p.Roll.Open():
+		return nil
 	case len(p.Problems) > 0 && c.Plan:
 		return exitWith(planRefused)
 	case len(p.Problems) > 0:
 		return fmt.Errorf("%w: nothing was done", control.ErrRefused)
-	case c.Plan, p.Nothing() && !p.Roll.Open():
+	case c.Plan:
 		return nil
 	case p.Roll.Open():
 		return fmt.Errorf("%w: roll %d (%s) is under way, ordered by %s: --watch shows it, --cancel ends it", control.ErrRefused, p.Roll.FirstNumber(), p.Roll.Kind, p.Roll.By)
@@ -123,10 +125,19 @@ func (c *rollFlags) send(ctx context.Context, q control.RollRequest) (control.Ro
 	return onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.RollAnswer, error) { return a.Roll(ctx, q) })
 }
 
+// isThere says that every member runs the wanted version already, whatever would
+// be in the way of another.
+func isThere(p control.RollAnswer) bool {
+	return p.Nothing() || p.Kind == cluster.RollUpgrade && len(p.Hops) == 0 && !p.To.Zero() && p.From == p.To
+}
+
 // printRollPlan says what each step does.
 func printRollPlan(out io.Writer, p control.RollAnswer) {
-	if p.Nothing() {
+	if isThere(p) {
 		fmt.Fprintf(out, "nothing to do: every member runs etcd %s already\n", p.To)
+		for _, problem := range p.Problems {
+			fmt.Fprintf(out, "but %s\n", problem)
+		}
 		return
 	}
 	step := 0
@@ -139,7 +150,7 @@ func printRollPlan(out io.Writer, p control.RollAnswer) {
 		fmt.Fprintln(out, "restart every member's etcd, one after the other")
 		hops = []cluster.Version{{}}
 	} else {
-		fmt.Fprintf(out, "%s etcd from %s to %s\n", p.Kind, p.From, p.To)
+		fmt.Fprintln(out, fromTo(p))
 	}
 	for _, hop := range hops {
 		if p.Backups {
@@ -163,6 +174,18 @@ func printRollPlan(out io.Writer, p control.RollAnswer) {
 	for _, problem := range p.Problems {
 		fmt.Fprintf(out, "refused: %s\n", problem)
 	}
+}
+
+// fromTo leaves out what is not known.
+func fromTo(p control.RollAnswer) string {
+	text := string(p.Kind) + " etcd"
+	if !p.From.Zero() {
+		text += " from " + p.From.String()
+	}
+	if !p.To.Zero() {
+		text += " to " + p.To.String()
+	}
+	return text
 }
 
 // printRoll is status's line on a roll.
