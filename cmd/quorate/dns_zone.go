@@ -14,22 +14,24 @@ import (
 	"github.com/quorate/quorate/internal/publish/route53"
 )
 
-// openZone is the switch over the DNS providers. It asks none of them yet.
+// openZone is the switch over the DNS providers. It asks none of them yet; a
+// credential that is not there is an error already, and one whose file changes
+// later is read again.
 func openZone(ctx context.Context, t publish.Target) (publish.Zone, error) {
 	switch t.Provider {
 	case "route53":
 		return route53.Open(ctx, route53.Config{Zone: t.Zone, ID: t.ID, Private: t.Private, Region: t.Region})
 	case "cloudflare":
-		token, err := cloudflare.ReadToken(t.TokenFile, os.Getenv(cloudflare.TokenVariable))
-		if err != nil {
+		token := func() (string, error) { return cloudflare.ReadToken(t.TokenFile, os.Getenv(cloudflare.TokenVariable)) }
+		if _, err := token(); err != nil {
 			return nil, err
 		}
 		return cloudflare.Open(cloudflare.Config{Zone: t.Zone, ID: t.ID, Token: token}), nil
 	case "googleclouddns":
 		return clouddns.Open(clouddns.Config{Zone: t.Zone, ID: t.ID, Private: t.Private, Project: t.Project})
 	case "rfc2136":
-		key, err := rfc2136.ReadKey(t.KeyFile, os.Getenv(rfc2136.KeyVariable))
-		if err != nil {
+		key := func() (rfc2136.Key, error) { return rfc2136.ReadKey(t.KeyFile, os.Getenv(rfc2136.KeyVariable)) }
+		if _, err := key(); err != nil {
 			return nil, err
 		}
 		return rfc2136.Open(t.Zone, t.Server, key), nil

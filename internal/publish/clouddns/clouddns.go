@@ -57,8 +57,20 @@ func Open(c Config) (*Zone, error) {
 // Transactional: a change is.
 func (z *Zone) Transactional() {}
 
+// forget ends with a call that has failed: the next one reads the credentials'
+// file anew, which may have changed, and looks for the zone again.
+func (z *Zone) forget(err *error) {
+	if *err == nil {
+		return
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.service, z.id = nil, ""
+}
+
 // List is every set at or below domain.
-func (z *Zone) List(ctx context.Context, domain string) ([]publish.Set, error) {
+func (z *Zone) List(ctx context.Context, domain string) (_ []publish.Set, err error) {
+	defer z.forget(&err)
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	s, id, err := z.find(ctx)
@@ -81,7 +93,8 @@ func (z *Zone) List(ctx context.Context, domain string) ([]publish.Set, error) {
 }
 
 // Apply makes one change, and waits until it is done.
-func (z *Zone) Apply(ctx context.Context, changes []publish.Change) error {
+func (z *Zone) Apply(ctx context.Context, changes []publish.Change) (err error) {
+	defer z.forget(&err)
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	s, id, err := z.find(ctx)

@@ -42,7 +42,10 @@ const (
 )
 
 // client speaks the API's envelope.
-type client struct{ base, token string }
+type client struct {
+	base  string
+	token func() (string, error)
+}
 
 var transport = &http.Client{Timeout: callLimit, CheckRedirect: func(*http.Request, []*http.Request) error {
 	return errors.New("an API does not redirect") // and the token stays here
@@ -88,6 +91,10 @@ type problem struct {
 }
 
 func (c client) once(ctx context.Context, method, path string, body, result any) (e envelope, wait time.Duration, err error) {
+	token, err := c.token()
+	if err != nil {
+		return e, 0, err
+	}
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return e, 0, err
@@ -96,7 +103,7 @@ func (c client) once(ctx context.Context, method, path string, body, result any)
 	if err != nil {
 		return e, 0, err
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := transport.Do(req)
 	if err != nil {

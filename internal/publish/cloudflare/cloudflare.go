@@ -16,9 +16,11 @@ import (
 
 // Config says which zone.
 type Config struct {
-	Zone  string // its exact name
-	ID    string // optional
-	Token string // an API token that may read the zone and edit its DNS
+	Zone string // its exact name
+	ID   string // optional
+	// Token is an API token that may read the zone and edit its DNS. It is asked
+	// for before each call, because its file may change.
+	Token func() (string, error)
 	API   string // for tests; empty: Cloudflare's
 }
 

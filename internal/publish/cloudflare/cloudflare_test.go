@@ -39,6 +39,8 @@ type canned struct {
 
 const token = "s3cr3t-token"
 
+func fixed(token string) func() (string, error) { return func() (string, error) { return token, nil } }
+
 // zoneID is an id as Cloudflare's are: 32 hexadecimal digits.
 func zoneID(i int) string { return fmt.Sprintf("023e105f4ecef8ad9ca31a8372d0c35%d", i) }
 
@@ -178,13 +180,13 @@ func (c *canned) batch(w http.ResponseWriter, r *http.Request) {
 
 func TestConformance(t *testing.T) {
 	_, api := serve(t, "example.org")
-	publishtest.Conformance(t, "example.org", cloudflare.Open(cloudflare.Config{Zone: "Example.org", Token: token, API: api}))
+	publishtest.Conformance(t, "example.org", cloudflare.Open(cloudflare.Config{Zone: "Example.org", Token: fixed(token), API: api}))
 }
 
 // TestLostReply: a batch is made, and a gateway answers for it.
 func TestLostReply(t *testing.T) {
 	c, api := serve(t, "example.org")
-	publishtest.LostReply(t, "example.org", cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api}), func() { c.lose = 1 })
+	publishtest.LostReply(t, "example.org", cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: fixed(token), API: api}), func() { c.lose = 1 })
 	if c.lose != 0 {
 		t.Error("no answer was lost")
 	}
@@ -197,7 +199,7 @@ func TestPages(t *testing.T) {
 	for i := range 23 {
 		c.records = append(c.records, map[string]any{"id": fmt.Sprint(i), "type": "A", "name": fmt.Sprintf("n%02d.example.org", i), "content": "10.0.0.1", "ttl": 60})
 	}
-	z := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api})
+	z := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: fixed(token), API: api})
 	for _, c.most = range []int{0, 5, 23, 7} {
 		if sets, err := z.List(t.Context(), "example.org"); err != nil || len(sets) != 23 {
 			t.Errorf("%d a page: %d sets, %v", c.most, len(sets), err)
@@ -212,7 +214,7 @@ func TestPages(t *testing.T) {
 // TestRefusedTTL: what the API refuses is said as it says it.
 func TestRefusedTTL(t *testing.T) {
 	_, api := serve(t, "example.org")
-	err := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api}).Apply(t.Context(), []publish.Change{
+	err := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: fixed(token), API: api}).Apply(t.Context(), []publish.Change{
 		{After: &publish.Set{Name: "a.example.org", Type: "A", TTL: 3 * time.Second, Values: []string{"10.0.0.1"}}}})
 	if err == nil || !strings.Contains(err.Error(), "Invalid TTL") || !strings.Contains(err.Error(), "9021") || strings.Contains(err.Error(), token) {
 		t.Errorf("%v", err)
@@ -225,13 +227,13 @@ func TestExactlyThatZone(t *testing.T) {
 		cfg  cloudflare.Config
 		want string
 	}{
-		"none of that name": {cloudflare.Config{Zone: "example.org", Token: token}, "is called exactly example.org"}, // TRAPS 17
-		"two of that name":  {cloudflare.Config{Zone: "two.org", Token: token}, "2 zones are called two.org: say which with id="},
-		"by id":             {cloudflare.Config{Zone: "two.org", ID: zoneID(2), Token: token}, ""},
-		"another's id":      {cloudflare.Config{Zone: "example.org", ID: zoneID(1), Token: token}, "zone " + zoneID(1) + " is called two.org, not example.org"},
-		"no such id":        {cloudflare.Config{Zone: "two.org", ID: zoneID(9), Token: token}, "404 Not Found: Invalid zone identifier (1001)"},
-		"not an id":         {cloudflare.Config{Zone: "two.org", ID: "none", Token: token}, "400 Bad Request: Could not route"},
-		"a wrong token":     {cloudflare.Config{Zone: "two.org", Token: "s3cr3t-other"}, "Unauthorized to access requested resource (9109)"},
+		"none of that name": {cloudflare.Config{Zone: "example.org", Token: fixed(token)}, "is called exactly example.org"}, // TRAPS 17
+		"two of that name":  {cloudflare.Config{Zone: "two.org", Token: fixed(token)}, "2 zones are called two.org: say which with id="},
+		"by id":             {cloudflare.Config{Zone: "two.org", ID: zoneID(2), Token: fixed(token)}, ""},
+		"another's id":      {cloudflare.Config{Zone: "example.org", ID: zoneID(1), Token: fixed(token)}, "zone " + zoneID(1) + " is called two.org, not example.org"},
+		"no such id":        {cloudflare.Config{Zone: "two.org", ID: zoneID(9), Token: fixed(token)}, "404 Not Found: Invalid zone identifier (1001)"},
+		"not an id":         {cloudflare.Config{Zone: "two.org", ID: "none", Token: fixed(token)}, "400 Bad Request: Could not route"},
+		"a wrong token":     {cloudflare.Config{Zone: "two.org", Token: fixed("s3cr3t-other")}, "Unauthorized to access requested resource (9109)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row.cfg.API = api
@@ -246,7 +248,7 @@ func TestExactlyThatZone(t *testing.T) {
 // A rate limit is waited for once, and then an error for the next round.
 func TestRateLimit(t *testing.T) {
 	c, api := serve(t, "example.org")
-	z := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api})
+	z := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: fixed(token), API: api})
 	c.limits = 1
 	if _, err := z.List(t.Context(), "example.org"); err != nil {
 		t.Errorf("limited once: %v", err)
@@ -261,9 +263,26 @@ func TestRateLimit(t *testing.T) {
 func TestProxiedIsAnotherValue(t *testing.T) {
 	c, api := serve(t, "example.org")
 	c.records = []map[string]any{{"id": "r0", "type": "A", "name": "a.example.org", "content": "10.0.0.1", "ttl": 60, "proxied": true}}
-	sets, err := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: token, API: api}).List(t.Context(), "example.org")
+	sets, err := cloudflare.Open(cloudflare.Config{Zone: "example.org", Token: fixed(token), API: api}).List(t.Context(), "example.org")
 	if err != nil || len(sets) != 1 || !slices.Equal(sets[0].Values, []string{"proxied 10.0.0.1"}) {
 		t.Errorf("%v, %v", sets, err)
+	}
+}
+
+// TestRotatedToken: the token's file is read again, so that a new one is taken
+// over by whoever has run since before.
+func TestRotatedToken(t *testing.T) {
+	_, api := serve(t, "example.org")
+	file := filepath.Join(t.TempDir(), "token")
+	z := cloudflare.Open(cloudflare.Config{Zone: "example.org", API: api, Token: func() (string, error) { return cloudflare.ReadToken(file, "") }})
+	for _, row := range []struct{ token, want string }{{"s3cr3t-other", "Unauthorized"}, {token, ""}, {"", "no API token"}, {token, ""}} {
+		if err := os.WriteFile(file, []byte(row.token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := z.List(t.Context(), "example.org")
+		if (err != nil) != (row.want != "") || err != nil && !strings.Contains(err.Error(), row.want) {
+			t.Errorf("with %q: %v, want %q", row.token, err, row.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -101,3 +102,7 @@ func (k Key) checked() (Key, error) {
 	}
 	return Key{}, fmt.Errorf("algorithm %q: want hmac-sha256, or another hmac-sha", strings.TrimSuffix(k.algorithm, "."))
 }
+
+func (k Key) sign(m *dns.Msg) { m.SetTsig(k.name, k.algorithm, 300, time.Now().Unix()) }
+
+func (k Key) secrets() map[string]string { return map[string]string{k.name: k.secret} }

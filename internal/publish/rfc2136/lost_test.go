@@ -37,7 +37,7 @@ func TestLostReply(t *testing.T) {
 			})
 		}
 	}()
-	publishtest.LostReply(t, "example.org", rfc2136.Open("example.org", ln.Addr().String(), keyOf(t, s)), func() { armed.Store(1) })
+	publishtest.LostReply(t, "example.org", rfc2136.Open("example.org", ln.Addr().String(), keyOf(s)), func() { armed.Store(1) })
 	if lost.Load() != 3 {
 		t.Errorf("%d answers were lost", lost.Load())
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,11 +26,12 @@ const callLimit = 30 * time.Second
 type Zone struct {
 	zone   string // with its last dot
 	server string // host:port
-	key    Key
+	key    func() (Key, error)
 }
 
-// Open asks nobody yet.
-func Open(zone, server string, key Key) *Zone {
+// Open asks nobody yet. The key is asked for before each request, because its
+// file may change.
+func Open(zone, server string, key func() (Key, error)) *Zone {
 	return &Zone{dns.Fqdn(publish.CleanName(zone)), server, key}
 }
 
@@ -39,6 +41,11 @@ func (z *Zone) Transactional() {}
 // List transfers the zone: there is no other way to see names that nobody
 // knows any more.
 func (z *Zone) List(ctx context.Context, domain string) ([]publish.Set, error) {
+	key, err := z.key()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	conn, err := z.dial(ctx)
@@ -48,25 +55,52 @@ func (z *Zone) List(ctx context.Context, domain string) ([]publish.Set, error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })() // the transfer sets deadlines of its own
 	m := new(dns.Msg).SetAxfr(z.zone)
-	z.sign(m)
-	transfer := &dns.Transfer{Conn: &dns.Conn{Conn: conn}, TsigSecret: z.secrets(), ReadTimeout: callLimit}
+	key.sign(m)
+	transfer := &dns.Transfer{Conn: &dns.Conn{Conn: conn}, TsigSecret: key.secrets(), ReadTimeout: callLimit}
 	parts, err := transfer.In(m, z.server)
 	if err != nil {
-		return nil, fmt.Errorf("transferring %s from %s: %w", z.zone, z.server, err)
+		return nil, fmt.Errorf("transferring %s from %s: %w", z.zone, z.server, unanswered(ctx, began, err))
 	}
 	var sets collection
 	for part := range parts {
 		if part.Error != nil && err == nil {
-			err = fmt.Errorf("transferring %s from %s, which must be its primary and let the key transfer it: %w", z.zone, z.server, part.Error)
+			err = part.Error
 		}
 		for _, rr := range part.RR {
 			sets.add(rr, domain)
 		}
 	}
-	if err == nil {
-		err = ctx.Err()
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("transferring %s from %s: %w", z.zone, z.server, unanswered(ctx, began, err))
+	case err != nil:
+		return nil, fmt.Errorf("transferring %s from %s, which must be its primary and let the key transfer it: %w", z.zone, z.server, refusal(err))
 	}
-	return sets.all, err
+	return sets.all, nil
+}
+
+// unanswered is a request's error; where its time is over, that, and not what
+// became of the connection then.
+func unanswered(ctx context.Context, began time.Time, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("no answer within %s", time.Since(began).Round(100*time.Millisecond))
+	}
+	return err
+}
+
+// refusal is a transfer's error in the words of an update's.
+func refusal(err error) error {
+	var rcode int
+	if errors.Is(err, dns.ErrAuth) {
+		return fmt.Errorf("it answers NOTAUTH%s", hints[dns.RcodeNotAuth])
+	}
+	if _, other := fmt.Sscanf(err.Error(), "dns: bad xfr rcode: %d", &rcode); other == nil {
+		return fmt.Errorf("it answers %s", dns.RcodeToString[rcode])
+	}
+	return err
 }
 
 // Apply sends one update.
@@ -77,7 +111,12 @@ func (z *Zone) Apply(ctx context.Context, changes []publish.Change) error {
 			return err
 		}
 	}
-	z.sign(m)
+	key, err := z.key()
+	if err != nil {
+		return err
+	}
+	key.sign(m)
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	conn, err := z.dial(ctx)
@@ -85,13 +124,13 @@ func (z *Zone) Apply(ctx context.Context, changes []publish.Change) error {
 		return err
 	}
 	defer conn.Close()
-	client := &dns.Client{Net: "tcp", TsigSecret: z.secrets(), Timeout: callLimit}
-	reply, _, err := client.ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: conn, TsigSecret: z.secrets()})
+	client := &dns.Client{Net: "tcp", TsigSecret: key.secrets(), Timeout: callLimit}
+	reply, _, err := client.ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: conn, TsigSecret: key.secrets()})
 	switch {
 	case errors.Is(err, dns.ErrAuth):
 		return fmt.Errorf("updating %s at %s: it answers NOTAUTH%s", z.zone, z.server, hints[dns.RcodeNotAuth])
 	case err != nil:
-		return fmt.Errorf("updating %s at %s: %w", z.zone, z.server, err)
+		return fmt.Errorf("updating %s at %s: %w", z.zone, z.server, unanswered(ctx, began, err))
 	case slices.Contains([]int{dns.RcodeNXRrset, dns.RcodeYXRrset, dns.RcodeYXDomain, dns.RcodeNameError}, reply.Rcode):
 		return fmt.Errorf("updating %s at %s: %w (%s)", z.zone, z.server, publish.ErrChanged, dns.RcodeToString[reply.Rcode])
 	case reply.Rcode != dns.RcodeSuccess:
@@ -159,10 +198,6 @@ func (z *Zone) dial(ctx context.Context) (net.Conn, error) {
 	}
 	return conn, nil
 }
-
-func (z *Zone) sign(m *dns.Msg) { m.SetTsig(z.key.name, z.key.algorithm, 300, time.Now().Unix()) }
-
-func (z *Zone) secrets() map[string]string { return map[string]string{z.key.name: z.key.secret} }
 
 // collection puts single records together to sets.
 type collection struct {

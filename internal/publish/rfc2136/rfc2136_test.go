@@ -18,22 +18,19 @@ import (
 	"github.com/quorate/quorate/internal/publish/rfc2136"
 )
 
-func key(t *testing.T, text string) rfc2136.Key {
-	t.Helper()
-	k, err := rfc2136.ReadKey("", text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
+func key(text string) func() (rfc2136.Key, error) {
+	return func() (rfc2136.Key, error) { return rfc2136.ReadKey("", text) }
 }
 
-func keyOf(t *testing.T, s *named.Server) rfc2136.Key {
-	return key(t, fmt.Sprintf("%s:%s:%s", strings.TrimSuffix(s.KeyAlgorithm, "."), s.KeyName, s.KeySecret))
+func textOf(s *named.Server) string {
+	return fmt.Sprintf("%s:%s:%s", strings.TrimSuffix(s.KeyAlgorithm, "."), s.KeyName, s.KeySecret)
 }
+
+func keyOf(s *named.Server) func() (rfc2136.Key, error) { return key(textOf(s)) }
 
 func TestConformance(t *testing.T) {
 	s := named.Start(t, "example.org", "sub.example.org")
-	publishtest.Conformance(t, "example.org", rfc2136.Open("Example.org", s.Addr, keyOf(t, s)))
+	publishtest.Conformance(t, "example.org", rfc2136.Open("Example.org", s.Addr, keyOf(s)))
 }
 
 func one(name string) []publish.Change {
@@ -42,24 +39,25 @@ func one(name string) []publish.Change {
 
 func TestRefusals(t *testing.T) {
 	s := named.Start(t, "example.org")
-	good := keyOf(t, s)
-	wrong := key(t, "hmac-sha256:"+s.KeyName+":aGFsbG8gaGFsbG8gaGFsbG8=")
+	good := keyOf(s)
+	wrong := key("hmac-sha256:" + s.KeyName + ":aGFsbG8gaGFsbG8gaGFsbG8=")
 	for name, row := range map[string]struct {
 		zone *rfc2136.Zone
-		want string
+		want string // of a change
+		list string // of a listing
 	}{
-		"a wrong secret":       {rfc2136.Open("example.org", s.Addr, wrong), "updating example.org. at"},
-		"an unknown key":       {rfc2136.Open("example.org", s.Addr, key(t, "hmac-sha256:other:aGFsbG8gaGFsbG8gaGFsbG8=")), "updating example.org. at"},
-		"a near zone, below":   {rfc2136.Open("sub.example.org", s.Addr, good), "it has no zone of exactly this name"}, // TRAPS 17
-		"a near zone, above":   {rfc2136.Open("org", s.Addr, good), "it has no zone of exactly this name"},
-		"nobody listens there": {rfc2136.Open("example.org", "127.0.0.1:1", good), "reaching name server 127.0.0.1:1"},
+		"a wrong secret":       {rfc2136.Open("example.org", s.Addr, wrong), "does not know the key", "does not know the key"},
+		"an unknown key":       {rfc2136.Open("example.org", s.Addr, key("hmac-sha256:other:aGFsbG8gaGFsbG8gaGFsbG8=")), "does not know the key", "does not know the key"},
+		"a near zone, below":   {rfc2136.Open("sub.example.org", s.Addr, good), "it has no zone of exactly this name", "it has no zone of exactly this name"}, // TRAPS 17
+		"a near zone, above":   {rfc2136.Open("org", s.Addr, good), "it has no zone of exactly this name", "it has no zone of exactly this name"},
+		"nobody listens there": {rfc2136.Open("example.org", "127.0.0.1:1", good), "reaching name server 127.0.0.1:1", "reaching name server 127.0.0.1:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := row.zone.Apply(t.Context(), one("a.example.org")); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("changing: %v, want %q", err, row.want)
 			}
-			if sets, err := row.zone.List(t.Context(), "example.org"); err == nil {
-				t.Errorf("listing: %v, and no error", sets)
+			if sets, err := row.zone.List(t.Context(), "example.org"); err == nil || !strings.Contains(err.Error(), row.list) {
+				t.Errorf("listing: %v, %v, want %q", sets, err, row.list)
 			}
 		})
 	}
@@ -75,14 +73,46 @@ func TestSilentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	z := rfc2136.Open("example.org", ln.Addr().String(), key(t, "hmac-sha256:k:aGFsbG8="))
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	_, listing := z.List(ctx, "example.org")
-	changing := z.Apply(ctx, one("a.example.org"))
-	if listing == nil || changing == nil || time.Since(began) > 5*time.Second {
-		t.Errorf("after %s: %v, %v", time.Since(began), listing, changing)
+	z := rfc2136.Open("example.org", ln.Addr().String(), key("hmac-sha256:k:aGFsbG8="))
+	for what, request := range map[string]func(context.Context) error{
+		"listing":  func(ctx context.Context) error { _, err := z.List(ctx, "example.org"); return err },
+		"changing": func(ctx context.Context) error { return z.Apply(ctx, one("a.example.org")) },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		began := time.Now()
+		err := request(ctx)
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), ": no answer within 3") || time.Since(began) > 5*time.Second {
+			t.Errorf("%s, after %s: %v", what, time.Since(began), err)
+		}
+	}
+}
+
+// TestRotatedKey: a key's file is read again, so that a new key is taken over
+// by whoever has run since before.
+func TestRotatedKey(t *testing.T) {
+	s := named.Start(t, "example.org")
+	file := filepath.Join(t.TempDir(), "key")
+	put := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	z := rfc2136.Open("example.org", s.Addr, func() (rfc2136.Key, error) { return rfc2136.ReadKey(file, "") })
+	put("hmac-sha256:" + s.KeyName + ":aGFsbG8gaGFsbG8gaGFsbG8=")
+	if _, err := z.List(t.Context(), "example.org"); err == nil {
+		t.Error("a key that the server does not know lists")
+	}
+	put("half a ke")
+	if err := z.Apply(t.Context(), one("a.example.org")); err == nil || !strings.Contains(err.Error(), "reading the TSIG key") {
+		t.Errorf("while it is written: %v", err)
+	}
+	put(textOf(s))
+	if err := z.Apply(t.Context(), one("a.example.org")); err != nil {
+		t.Errorf("changing with the new key: %v", err)
+	}
+	if sets, err := z.List(t.Context(), "a.example.org"); err != nil || len(sets) != 1 {
+		t.Errorf("listing with the new key: %v, %v", sets, err)
 	}
 }
 
@@ -133,7 +163,7 @@ func TestReadKey(t *testing.T) {
 // TestFast: a record is visible at the server within 2 s of the change (issue 4).
 func TestFast(t *testing.T) {
 	s := named.Start(t, "example.org")
-	z := rfc2136.Open("example.org", s.Addr, keyOf(t, s))
+	z := rfc2136.Open("example.org", s.Addr, keyOf(s))
 	began := time.Now()
 	if err := z.Apply(t.Context(), one("a.example.org")); err != nil {
 		t.Fatal(err)
