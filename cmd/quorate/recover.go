@@ -40,13 +40,9 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 	if err := control.CheckReason(c.Reason); err != nil {
 		return usage{err}
 	}
-	e, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.Explanation, error) { return a.Explain(ctx) })
+	e, s, err := c.atStake(ctx)
 	if err != nil {
 		return err
-	}
-	s := plan.AtStake(e.Observation, cluster.Verdict{Lost: c.Lost, Backup: c.Backup, NoLog: c.NoLog, Empty: c.Empty, GiveUp: c.GiveUp})
-	if s.Lives {
-		return fmt.Errorf("%w: a quorum lives: what is lost it replaces by itself", control.ErrRefused)
 	}
 	q := control.RecoverRequest{Lost: c.Lost, Empty: c.Empty, GiveUp: c.GiveUp, Backup: c.Backup, NoLog: c.NoLog, Reason: c.Reason, By: operator()}
 	listed, err := c.listed(ctx)
@@ -66,6 +62,32 @@ func (c *recoverCmd) Run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "recorded for epoch %d; the agents go on by themselves: watch `quorate status --watch`\n", v.Epoch)
 		return nil
 	})
+}
+
+// quorumWait is how long a quorum that seems to live may be one that has just been
+// lost: a member says so an election time-out and a round later.
+const quorumWait = 5 * time.Second
+
+// atStake is what an agent sees, and what hangs on the word, once no quorum lives.
+func (c *recoverCmd) atStake(ctx context.Context) (control.Explanation, plan.Stakes, error) {
+	for until := time.Now().Add(quorumWait); ; {
+		e, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.Explanation, error) { return a.Explain(ctx) })
+		if err != nil {
+			return e, plan.Stakes{}, err
+		}
+		s := plan.AtStake(e.Observation, cluster.Verdict{Lost: c.Lost, Backup: c.Backup, NoLog: c.NoLog, Empty: c.Empty, GiveUp: c.GiveUp})
+		switch {
+		case !s.Lives:
+			return e, s, nil
+		case time.Now().After(until):
+			return e, s, fmt.Errorf("%w: a quorum lives: what is lost it replaces by itself", control.ErrRefused)
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return e, s, context.Cause(ctx)
+		}
+	}
 }
 
 // show says who answers, how far each log and the newest backup go, and what

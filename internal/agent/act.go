@@ -64,7 +64,7 @@ func (a *Agent) timely(o plan.Observation, s plan.Step) error {
 		if s.Charter.Epoch <= 1 { // that the ledger is empty, the store says itself
 			return nil
 		}
-	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.TakeTurn, plan.StopEtcd, plan.EnableDowngrade, plan.WriteCheckpoint, plan.CondemnMachine:
+	case plan.AddLearner, plan.PromoteLearner, plan.RemoveMember, plan.UpdateMember, plan.TransferLeadership, plan.TakeTurn, plan.StopEtcd, plan.EnableDowngrade, plan.WriteCheckpoint, plan.LapseVerdict, plan.CondemnMachine:
 	default:
 		return nil
 	}
@@ -118,6 +118,8 @@ func (a *Agent) do(ctx context.Context, o plan.Observation, s plan.Step) error {
 		return a.book.markReady(ctx, cluster.ReadyMark{Epoch: s.Epoch, By: a.opt.Name, At: o.Now})
 	case plan.WriteCheckpoint: // the old list or the new
 		return a.book.writeCheckpoint(ctx, cluster.Checkpoint{Epoch: o.Ledger.Charter.Value().Epoch, Members: s.Members, Term: o.Etcd.Value().Term, By: a.opt.Name, At: o.Now})
+	case plan.LapseVerdict: // the word, or none
+		return a.lapse(ctx, s.Verdict)
 	case plan.TransferLeadership: // gates that open by themselves
 		return a.handOver(ctx, o, s.To)
 	case plan.TakeBackup: // at most an object without a manifest

@@ -32,6 +32,8 @@ type book interface {
 	lock(ctx context.Context, holder, reason string, l cluster.Lock) (cluster.Lock, error)
 	unlock(context.Context) (cluster.Lock, error)
 	writeVerdict(context.Context, cluster.Verdict) error
+	// lapseVerdict takes it back, unless another has been given since.
+	lapseVerdict(ctx context.Context, old, lapsed cluster.Verdict) error
 	// writeRoll writes an entry; losing to another of its number is no failure.
 	writeRoll(context.Context, cluster.Roll) error
 }

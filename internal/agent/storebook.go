@@ -20,7 +20,7 @@ const (
 	lockEvery  = 300 * time.Second
 	rollEvery  = 600 * time.Second
 	listSoon   = time.Minute // after the keeper has begun, or has written its list
-	listEvery  = 20 * time.Minute
+	listEvery  = 40 * time.Minute
 	hurryPace  = 300 * time.Millisecond
 	patientFor = time.Minute // of hurry, then
 	slowPace   = 2 * time.Second
@@ -89,12 +89,20 @@ func (b *storeBook) hear(r cluster.Report) {
 	}
 	newer := r.Charter != nil && r.Charter.Epoch > b.cached.Charter.Value().Epoch
 	verdict := r.Verdict != nil && !b.cached.Verdict.Known()
+	if !b.listDue.IsZero() && b.newWord(r) { // it is read in the store: a word of mouth must not end what is written there
+		verdict, b.listDue = true, time.Now().Add(-time.Second)
+	}
 	if newer || verdict || r.Ready && b.cached.Ready.Absent() {
 		select {
 		case b.kick <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// newWord says that the report knows an operator's word that came after ours.
+func (b *storeBook) newWord(r cluster.Report) bool {
+	return r.Verdict != nil && r.Verdict.Epoch == b.cached.Charter.Value().Epoch && r.Verdict.At.After(b.cached.Verdict.Value().At)
 }
 
 func (b *storeBook) watch(ctx context.Context) {
@@ -167,7 +175,7 @@ func (b *storeBook) pass(ctx context.Context) {
 		case !healthy || s.report.Keeper && b.facts().Checkpoint.Unknown():
 			errs = append(errs, b.readCheckpoint(ctx, e), b.readVerdict(ctx, e))
 		case b.listIsDue(s.report.Keeper):
-			errs = append(errs, b.readCheckpoint(ctx, e))
+			errs = append(errs, b.readCheckpoint(ctx, e), b.readVerdict(ctx, e))
 		}
 		errs = append(errs, b.readBackup(ctx, e, s))
 	}
@@ -285,7 +293,8 @@ func (b *storeBook) readCheckpoint(ctx context.Context, e cluster.Epoch) error {
 }
 
 // listIsDue says that the keeper reads the list that it has written once more: a
-// write of the keeper before it may have come late, and stand in its place.
+// write of the keeper before it may have come late, and stand in its place. And what
+// an operator said while no keeper was heard, which has lapsed.
 func (b *storeBook) listIsDue(keeper bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -119,6 +119,17 @@ func (b *storeBook) writeVerdict(ctx context.Context, v cluster.Verdict) error {
 	return err
 }
 
+func (b *storeBook) lapseVerdict(ctx context.Context, old, lapsed cluster.Verdict) error {
+	err := b.ledger.LapseVerdict(ctx, old, lapsed)
+	switch {
+	case err == nil:
+		b.updateOf(old.Epoch, func(l *plan.Ledger) { l.Verdict = cluster.Known(lapsed) })
+	case errors.Is(err, ledger.ErrOutdated):
+		return errors.Join(errAnotherWord, b.readVerdict(ctx, old.Epoch))
+	}
+	return err
+}
+
 // writeRoll writes r if its number has no entry. Whoever wins, the winner's counts.
 func (b *storeBook) writeRoll(ctx context.Context, r cluster.Roll) error {
 	stands, err := b.ledger.WriteRoll(ctx, r)

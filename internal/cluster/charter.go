@@ -134,7 +134,8 @@ type Lock struct {
 func (l Lock) Held(now time.Time) bool { return l.Number > 0 && !l.Released && now.Before(l.Expires) }
 
 // Verdict is an operator's word on what an epoch has lost for good
-// (`quorate recover`). It is evidence, as a cloud's "terminated" is.
+// (`quorate recover`). It is evidence, as a cloud's "terminated" is. A keeper takes
+// it back by one that says nothing: that a quorum lives proves it wrong or spent.
 type Verdict struct {
 	Epoch  Epoch     `json:"epoch"`
 	Lost   []string  `json:"lost,omitempty"`    // names of members whose disks will never come back
@@ -146,3 +147,6 @@ type Verdict struct {
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
 }
+
+// Stands is false of a verdict that says nothing: the one before has lapsed.
+func (v Verdict) Stands() bool { return len(v.Lost) > 0 || v.Empty || v.Backup != "" }

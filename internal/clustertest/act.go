@@ -62,6 +62,8 @@ func (w *World) act(m *machine, step plan.Step) error {
 		})
 	case plan.WriteCheckpoint:
 		return w.actCheckpoint(m, s.Members)
+	case plan.LapseVerdict:
+		return w.actLapse(m, s.Verdict)
 	case plan.DefragmentData: // what it holds stays the same
 		if m.etcd != nil {
 			w.fail("%s defragments a database that is in use", m.name)

@@ -252,6 +252,25 @@ func (w *World) operate() {
 	}
 }
 
+// actLapse takes a word back, if it is the newest.
+func (w *World) actLapse(m *machine, old cluster.Verdict) error {
+	lapsed := cluster.Verdict{Epoch: old.Epoch, By: m.name, At: old.At.Add(time.Millisecond)}
+	w.reasons["a word lapses"]++
+	if w.settings.HasStore {
+		return w.storeCall(m, func() error {
+			if w.store.verdicts[old.Epoch].At.Equal(old.At) {
+				w.store.verdicts[old.Epoch] = lapsed
+			}
+			m.agent.ledger.Verdict = cluster.Known(w.store.verdicts[old.Epoch])
+			return nil
+		})
+	}
+	if m.disk.verdict.At.Equal(old.At) {
+		m.disk.verdict = &lapsed
+	}
+	return nil
+}
+
 // tidy is an operator who removes, by hand, an entry whose disk nobody has any
 // more: a static list never proves it, and strategy prepared waits for it.
 func (w *World) tidy() bool {

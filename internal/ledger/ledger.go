@@ -31,6 +31,8 @@ var (
 	ErrHeld = errors.New("lock is held")
 	// ErrStale says that a lock is not the newest any more.
 	ErrStale = errors.New("lock is stale")
+	// ErrOutdated says that an operator's word is not the newest any more.
+	ErrOutdated = errors.New("outdated")
 )
 
 // Store is what the ledger needs of an object store; *store.Store is one. All

@@ -271,3 +271,36 @@ func TestCheckpointIsFenced(t *testing.T) {
 		must(t, write(5, "a")) // damage fences nobody
 	})
 }
+
+// TestVerdictLapses: a word is taken back once, and only while it is the newest:
+// one that has been given since stands.
+func TestVerdictLapses(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx, l := t.Context(), ledger.Open(s, name)
+		say := func(by string, at time.Time) cluster.Verdict {
+			v := cluster.Verdict{Epoch: 1, Lost: []string{"b"}, By: by, At: at}
+			must(t, l.WriteVerdict(ctx, v))
+			return v
+		}
+		first := say("op", noon)
+		second := say("op", noon.Add(time.Hour))
+		back := cluster.Verdict{Epoch: 1, By: "keeper", At: noon.Add(2 * time.Hour)}
+		wantErr(t, "a word that is not the newest", l.LapseVerdict(ctx, first, back), ledger.ErrOutdated)
+		other := second
+		other.By = "another"
+		wantErr(t, "a word of somebody else", l.LapseVerdict(ctx, other, back), ledger.ErrOutdated)
+		if v, err := l.Verdict(ctx, 1); err != nil || !v.Stands() {
+			t.Errorf("%+v, %v: want the second word", v, err)
+		}
+		must(t, l.LapseVerdict(ctx, second, back))
+		if v, err := l.Verdict(ctx, 1); err != nil || v.Stands() || v.By != "keeper" {
+			t.Errorf("%+v, %v: want it taken back", v, err)
+		}
+		wantErr(t, "once more", l.LapseVerdict(ctx, second, back), ledger.ErrOutdated)
+		say("op", noon.Add(3*time.Hour))
+		if v, err := l.Verdict(ctx, 1); err != nil || !v.Stands() {
+			t.Errorf("%+v, %v: want the third word", v, err)
+		}
+		wantErr(t, "of an epoch without a word", l.LapseVerdict(ctx, cluster.Verdict{Epoch: 2}, back), ledger.ErrNone)
+	})
+}

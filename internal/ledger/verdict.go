@@ -44,6 +44,28 @@ func (l *Ledger) writeVerdict(ctx context.Context, v cluster.Verdict) error {
 	return errors.New("too many others write one at this moment")
 }
 
+// LapseVerdict appends a verdict that says nothing behind old, if old is still
+// the newest: ErrOutdated otherwise, and nothing is written.
+func (l *Ledger) LapseVerdict(ctx context.Context, old, lapsed cluster.Verdict) error {
+	newest, n, err := l.newestVerdict(ctx, old.Epoch)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the verdict on epoch %d: %w", old.Epoch, err)
+	case !newest.At.Equal(stamp(old.At)) || newest.By != old.By:
+		return fmt.Errorf("%w: %s has given another word on epoch %d", ErrOutdated, newest.By, old.Epoch)
+	}
+	lapsed.At = stamp(lapsed.At)
+	entry := verdict{lapsed, rand.Text()}
+	stands, err := create(ctx, l, verdictKey(old.Epoch, n+1), entry)
+	switch {
+	case err != nil:
+		return fmt.Errorf("taking back the verdict on epoch %d: %w", old.Epoch, err)
+	case stands.Nonce != entry.Nonce:
+		return fmt.Errorf("%w: %s has given another word on epoch %d", ErrOutdated, stands.By, old.Epoch)
+	}
+	return nil
+}
+
 // Verdict is the newest verdict on the epoch, or ErrNone.
 func (l *Ledger) Verdict(ctx context.Context, epoch cluster.Epoch) (cluster.Verdict, error) {
 	v, _, err := l.newestVerdict(ctx, epoch)

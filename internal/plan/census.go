@@ -144,6 +144,9 @@ func holdsEpoch(o Observation, d cluster.Disk) bool {
 	return d.ClusterID == o.Ledger.Charter.Value().Seed.ClusterID
 }
 
+// toldWhatIsLost says that an operator's word is known, and stands.
+func (o Observation) toldWhatIsLost() bool { return o.Ledger.Verdict.Value().Stands() }
+
 // namedLost says that an operator has given the suspect up, by name or, for an
 // entry without a name, by peer URL.
 func namedLost(o Observation, s suspect) bool {

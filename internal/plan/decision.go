@@ -102,6 +102,8 @@ type (
 	WriteReadyMark struct{ Epoch cluster.Epoch }
 	// WriteCheckpoint copies the member list to the store.
 	WriteCheckpoint struct{ Members []cluster.Member }
+	// LapseVerdict takes an operator's word back, unless another has been given since.
+	LapseVerdict struct{ Verdict cluster.Verdict }
 	// AddLearner adds an entry for the newcomer and invites its disk.
 	AddLearner struct{ Name, PeerURL, DiskID string }
 	// PromoteLearner makes a voter.
@@ -209,6 +211,7 @@ func (s WriteReadyMark) String() string  { return fmt.Sprintf("WriteReadyMark{%d
 func (s WriteCheckpoint) String() string {
 	return fmt.Sprintf("WriteCheckpoint{%d members}", len(s.Members))
 }
+func (s LapseVerdict) String() string   { return fmt.Sprintf("LapseVerdict{by %s}", s.Verdict.By) }
 func (s AddLearner) String() string     { return fmt.Sprintf("AddLearner{%s}", s.Name) }
 func (s PromoteLearner) String() string { return fmt.Sprintf("PromoteLearner{%s}", s.Name) }
 func (s RemoveMember) String() string   { return fmt.Sprintf("RemoveMember{%s}", s.Name) }
@@ -247,6 +250,7 @@ func (s SetDataAside) Irreversible() bool       { return true }
 func (s AdoptData) Irreversible() bool          { return false }
 func (s WriteReadyMark) Irreversible() bool     { return false }
 func (s WriteCheckpoint) Irreversible() bool    { return false }
+func (s LapseVerdict) Irreversible() bool       { return true } // the word may be needed at once
 func (s AddLearner) Irreversible() bool         { return false }
 func (s PromoteLearner) Irreversible() bool     { return false }
 func (s RemoveMember) Irreversible() bool       { return true }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
 )
@@ -70,9 +71,16 @@ func declare(o Observation, h house) (Decision, bool) {
 		return do("keep", "a majority of the founders are healthy voters", nil, WriteReadyMark{o.epoch()}), true
 	case l.Charter.Known() && !l.Checkpoint.Unknown() && !sameMembers(l.Checkpoint.Value().Members, o.Members.Value()):
 		return do("keep", "the store's member list is not etcd's", nil, WriteCheckpoint{o.Members.Value()}), true
+	case o.toldWhatIsLost() && !within(o.Now.Sub(l.Verdict.Value().At), lapseAfter):
+		return do("keep", "a quorum lives: the operator's word on what is lost has lapsed", []any{l.Verdict.Value().Lost}, LapseVerdict{l.Verdict.Value()}), true
 	}
 	return Decision{}, false
 }
+
+// lapseAfter is how long a quorum lives on before an operator's word that it was
+// lost is taken back: more than a leader takes to find out that it is alone. Left
+// standing, the word would count members as lost that have long been back.
+const lapseAfter = time.Minute
 
 // foundersWanted is how many founders the charter has, or fewer where fewer
 // voters are wanted by now: those that were removed since will not come.

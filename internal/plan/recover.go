@@ -17,7 +17,7 @@ const revisionBump = 1_000_000_000
 func recovery(o Observation) Decision {
 	c := o.Ledger.Charter
 	lock := o.Ledger.Lock
-	_, verdict := o.Ledger.Verdict.Value(), o.Ledger.Verdict.Known()
+	verdict := o.toldWhatIsLost()
 	switch {
 	case !c.Known():
 		return wait("no quorum answers, and the ledger is unreadable")
@@ -198,7 +198,7 @@ func seedFailed(o Observation) bool {
 // nextSeed is the newest verified backup; without any, the old charter's empty
 // seed if its epoch died before its birth, or an operator's word.
 func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
-	c, b, v := o.Ledger.Charter.Value(), o.Ledger.Backup, o.Ledger.Verdict
+	c, b, v, told := o.Ledger.Charter.Value(), o.Ledger.Backup, o.Ledger.Verdict, o.toldWhatIsLost()
 	switch {
 	case o.Ledger.Ready.Unknown():
 		return cluster.Seed{}, wait("the ready mark is unreadable"), false
@@ -206,15 +206,15 @@ func nextSeed(o Observation) (cluster.Seed, Decision, bool) {
 		return cluster.Seed{}, wait("every disk is lost, and which backup is good is not known yet"), false
 	case v.Value().Backup != "" && b.Value().Key != v.Value().Backup:
 		return cluster.Seed{}, wait("the backup that the operator has named is not the one that was verified", v.Value().Backup), false
-	case b.Known() && c.Seed.Kind == cluster.SeedSurvivor && o.Ledger.Ready.Absent() && !v.Known():
+	case b.Known() && c.Seed.Kind == cluster.SeedSurvivor && o.Ledger.Ready.Absent() && !told:
 		// Others followed the survivor, and set their own data of the epoch before
 		// aside: it may hold more than any backup.
 		return cluster.Seed{}, refuse("the survivor that was to seed this epoch is lost: data that other nodes have set aside may be newer than any backup: use `quorate recover`", c.Seed.Survivor), false
-	case b.Known() && c.Seed.Over != "" && b.Value().Key != c.Seed.Backup && o.Ledger.Ready.Absent() && !v.Known():
+	case b.Known() && c.Seed.Over != "" && b.Value().Key != c.Seed.Backup && o.Ledger.Ready.Absent() && !told:
 		return cluster.Seed{}, refuse("the backup that was to seed this epoch is gone: the data that was set aside for it may be newer than any other: use `quorate recover`", c.Seed.Over), false
-	case b.Known() && b.Value().Key == c.Seed.Backup && !v.Known() && seedFailed(o):
+	case b.Known() && b.Value().Key == c.Seed.Backup && !told && seedFailed(o):
 		return cluster.Seed{}, refuse("the newest backup has been tried and cannot be restored: use `quorate recover`", b.Value().Key), false
-	case !v.Known() && missed(o, b.Value(), cluster.Disk{}):
+	case !told && missed(o, b.Value(), cluster.Disk{}):
 		return cluster.Seed{}, refuse("the store once held more than it does now: use `quorate recover`", b.Value().Key), false
 	case b.Known():
 		return cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Value().Key, SHA256: b.Value().SHA256, Log: b.Value().Log, Bump: revisionBump}, Decision{}, true

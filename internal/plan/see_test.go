@@ -365,3 +365,15 @@ func checkAs[S any](t *testing.T, rows map[string]rowOf[S], ask func(S) string) 
 		})
 	}
 }
+
+// word is what an operator said so long ago; of nobody, a word that has lapsed.
+func word(ago time.Duration, lost ...string) opt {
+	return func(o *Observation) {
+		o.Ledger.Verdict = cluster.Known(cluster.Verdict{Epoch: o.epoch(), Lost: lost, By: "op", At: o.Now.Add(-ago)})
+	}
+}
+
+// lapsed is what is left of a word that has been taken back.
+func lapsed(o *Observation) {
+	o.Ledger.Verdict = cluster.Known(cluster.Verdict{Epoch: o.epoch(), By: "op"})
+}

@@ -32,10 +32,16 @@ type Stakes struct {
 	Then Decision
 }
 
+// quorumLives says that a quorum answers, or that somebody's etcd has read from one:
+// a follower's proves it as well as the leader's.
+func (o Observation) quorumLives() bool {
+	return o.quorumAnswers() || o.Etcd.Value().Healthy || slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return r.Etcd.Healthy })
+}
+
 // AtStake works out what hangs on the verdict v. Nothing is decided by it.
 func AtStake(o Observation, v cluster.Verdict) Stakes {
 	o.Ledger.Verdict = cluster.Known(v)
-	s := Stakes{Epoch: o.epoch(), Lives: o.IsKeeper() || o.quorumAnswers(), Backup: o.Ledger.Backup, Then: Decide(o)}
+	s := Stakes{Epoch: o.epoch(), Lives: o.quorumLives(), Backup: o.Ledger.Backup, Then: Decide(o)}
 	if b := o.Ledger.Backup; b.Known() && b.Value().Epoch != o.epoch() {
 		s.Backup = cluster.Absent[cluster.Backup]()
 	}

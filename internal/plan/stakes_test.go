@@ -40,6 +40,8 @@ func stakesRows() map[string]row {
 		"a backup of older times":  {leftover(charter(2, "a", "b", "c"), data(2), checkpoint(voters("a", "b", "c")...)), "epoch 2: a holds true lost false learner false 5/100, b holds false lost true learner false 0/0, c holds false lost true learner false 0/0; newest a true; backup ; recover false"},
 		"nobody holds anything":    {fresh(), "epoch 1: a holds false lost true learner false 0/0, b holds false lost true learner false 0/0, c holds false lost true learner false 0/0; newest  false; backup k1; recover false"},
 		"another leads":            {leftover(leads("b", voters("a", "b", "c")...)), "a quorum lives"},
+		"we follow":                {leftover(following), "a quorum lives"},
+		"another follows":          {leftover(well("b")), "a quorum lives"},
 		"we lead":                  {house3(), "a quorum lives"},
 		"nobody is known":          {see(), "epoch 0: ; newest  false; backup ; wait false"},
 	}

@@ -105,15 +105,15 @@ func longerHistory(o Observation) (seed cluster.Seed, reason string, d Decision,
 	term, index, _ := reach(b)
 	backup := cluster.Seed{Kind: cluster.SeedBackup, Backup: b.Key, SHA256: b.SHA256, Log: b.Log, Over: o.Self.Name,
 		Term: term, Index: index, Bump: revisionBump}
-	v := o.Ledger.Verdict
+	v, told := o.Ledger.Verdict, o.toldWhatIsLost()
 	switch {
 	case (o.Ledger.Backup.Unknown() || o.Ledger.Unread) && o.Settings.HasStore && !v.Value().Empty:
 		return cluster.Seed{}, "", wait("a majority is proven lost, and whether a backup is newer than this survivor's log is unread: `quorate recover --empty` goes on without backups"), false
-	case !v.Known() && missed(o, b, o.Disk):
+	case !told && missed(o, b, o.Disk):
 		return cluster.Seed{}, "", refuse("the store once held more than it does now, and than this survivor's log: use `quorate recover`", positions(o)), false
 	case holds == storedMore, holds == storedOther && v.Value().Backup == b.Key:
 		return backup, "a majority is proven lost, and a backup is newer than any survivor's log", Decision{}, true
-	case holds == storedOther && !v.Known():
+	case holds == storedOther && !told:
 		return cluster.Seed{}, "", refuse("a majority is proven lost, and which is newer is not known, this survivor's log or a backup: use `quorate recover`", positions(o)), false
 	}
 	return log, "a majority is proven lost, and this survivor's log is the newest", Decision{}, true
