@@ -106,14 +106,14 @@ func (c *dnsWaitCmd) look(ctx context.Context) (string, error) {
 		}
 	}
 	if resolver != "" {
-		if lacking := lacks(ctx, resolver, v, true); lacking != "" {
+		if lacking := lacks(ctx, lookup.Server{resolver}, v, true); lacking != "" {
 			return "resolver " + lacking, nil
 		}
 	}
 	return allShown, nil
 }
 
-func lacks(ctx context.Context, server string, v dnsView, recursive bool) string {
+func lacks(ctx context.Context, server lookup.Server, v dnsView, recursive bool) string {
 	missing, err := lookup.Missing(ctx, server, v.wanted.Records, recursive)
 	switch {
 	case err != nil:
@@ -125,19 +125,21 @@ func lacks(ctx context.Context, server string, v dnsView, recursive bool) string
 	if len(missing) > 3 {
 		missing, more = missing[:3], fmt.Sprintf(" and %d more", len(missing)-3)
 	}
-	return server + " lacks " + strings.Join(missing, ", ") + more
+	return server.String() + " lacks " + strings.Join(missing, ", ") + more
 }
 
-func (c *dnsWaitCmd) servers(ctx context.Context, zone string) (servers []string, resolver string, err error) {
+func (c *dnsWaitCmd) servers(ctx context.Context, zone string) (servers []lookup.Server, resolver string, err error) {
 	resolver = c.Resolver
 	if resolver == "" {
 		if resolver, err = lookup.Resolver(); err != nil {
 			return nil, "", err
 		}
 	}
-	servers = c.Servers
+	for _, given := range c.Servers {
+		servers = append(servers, lookup.Server{given})
+	}
 	if t, _ := c.Naming.Target(); len(servers) == 0 && t.Server != "" {
-		servers = []string{t.Server}
+		servers = []lookup.Server{{t.Server}}
 	}
 	if len(servers) == 0 {
 		ask := resolver

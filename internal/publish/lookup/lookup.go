@@ -34,38 +34,49 @@ func Resolver() (string, error) {
 	return net.JoinHostPort(c.Servers[0], c.Port), nil
 }
 
-// Authoritative are the zone's own servers, host:port, as the resolver knows them.
-func Authoritative(ctx context.Context, resolver, zone string) ([]string, error) {
+// Server is one name server: its addresses, host:port, each as good as any
+// other. A machine may reach only some of them.
+type Server []string
+
+func (s Server) String() string { return strings.Join(s, " or ") }
+
+// Authoritative are the zone's own servers, as the resolver knows them.
+func Authoritative(ctx context.Context, resolver, zone string) ([]Server, error) {
 	answer, err := ask(ctx, resolver, zone, dns.TypeNS, true)
 	if err != nil {
 		return nil, fmt.Errorf("looking for the name servers of %s: %w", zone, err)
 	}
-	var out []string
+	var out []Server
 	for _, rr := range answer {
-		ns, ok := rr.(*dns.NS)
-		if !ok {
-			continue
-		}
-		for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-			addresses, _ := ask(ctx, resolver, ns.Ns, kind, true) // without one of that kind, another serves
-			for _, a := range addresses {
-				if value := text(a); a.Header().Rrtype == kind {
-					out = append(out, net.JoinHostPort(value, "53"))
-				}
+		if ns, ok := rr.(*dns.NS); ok {
+			if s := addresses(ctx, resolver, ns.Ns); len(s) > 0 { // of a name without any, another serves
+				out = append(out, s)
 			}
 		}
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("looking for the name servers of %s: %w", zone, ErrNoServers)
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	slices.SortFunc(out, slices.Compare)
+	return slices.CompactFunc(out, slices.Equal), nil
 }
 
-// Missing asks the server, host:port, for each name and type of the records,
-// and tells what it does not show or shows too much. Nothing is missing when
-// every set is as wanted. recursive asks a resolver, else a zone's own server.
-func Missing(ctx context.Context, server string, wanted []cluster.Record, recursive bool) ([]string, error) {
+// addresses are a name server's by its name.
+func addresses(ctx context.Context, resolver, name string) (out Server) {
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		answer, _ := ask(ctx, resolver, name, kind, true) // without one of that kind, another serves
+		for _, value := range values(answer, kind) {
+			out = append(out, net.JoinHostPort(value, "53"))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Missing asks the server for each name and type of the records, and tells what
+// it does not show or shows too much. Nothing is missing when every set is as
+// wanted. recursive asks a resolver, else a zone's own server.
+func Missing(ctx context.Context, server Server, wanted []cluster.Record, recursive bool) ([]string, error) {
 	type key struct{ name, kind string }
 	sets := map[key][]string{}
 	var order []key
@@ -78,14 +89,39 @@ func Missing(ctx context.Context, server string, wanted []cluster.Record, recurs
 	}
 	var missing []string
 	for _, k := range order {
-		answer, err := ask(ctx, server, k.name, dns.StringToType[k.kind], recursive)
-		if err != nil {
-			return nil, fmt.Errorf("asking %s for %s %s: %w", server, k.name, k.kind, err)
+		kind := dns.StringToType[k.kind]
+		var answer []dns.RR
+		var err error
+		if answer, server, err = askAny(ctx, server, k.name, kind, recursive); err != nil {
+			return nil, fmt.Errorf("asking for %s %s: %w", k.name, k.kind, err)
 		}
-		missing = append(missing, compare(k.name+" "+k.kind, sets[k], values(answer, dns.StringToType[k.kind]))...)
+		missing = append(missing, compare(k.name+" "+k.kind, sets[k], values(answer, kind))...)
 	}
 	return missing, nil
 }
+
+// askAny asks a server's addresses until one answers, whatever it says, and is
+// the server as that one alone: the next question goes there. The server is
+// silent when none answers.
+func askAny(ctx context.Context, server Server, name string, kind uint16, recursive bool) ([]dns.RR, Server, error) {
+	var silent []string
+	for _, address := range server {
+		answer, err := ask(ctx, address, name, kind, recursive)
+		if err == nil {
+			return answer, Server{address}, nil
+		}
+		silent = append(silent, address+": "+err.Error())
+		if errors.As(err, new(refusal)) {
+			return nil, nil, errors.New(silent[len(silent)-1])
+		}
+	}
+	return nil, nil, errors.New(strings.Join(silent, "; "))
+}
+
+// refusal is an answer, but none to the question.
+type refusal int
+
+func (r refusal) Error() string { return "it answers " + dns.RcodeToString[int(r)] }
 
 func compare(what string, want, got []string) (out []string) {
 	for _, v := range want {
@@ -118,7 +154,7 @@ func ask(ctx context.Context, server, name string, kind uint16, recursive bool) 
 	case answer.Rcode == dns.RcodeNameError:
 		return nil, nil
 	case answer.Rcode != dns.RcodeSuccess:
-		return nil, fmt.Errorf("it answers %s", dns.RcodeToString[answer.Rcode])
+		return nil, refusal(answer.Rcode)
 	}
 	return answer.Answer, nil
 }

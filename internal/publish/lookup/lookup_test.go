@@ -1,7 +1,7 @@
 package lookup_test
 
 import (
-	"slices"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +20,7 @@ func TestMissing(t *testing.T) {
 	}
 	missing := func(server string, recursive bool, wanted ...cluster.Record) string {
 		t.Helper()
-		got, err := lookup.Missing(t.Context(), server, wanted, recursive)
+		got, err := lookup.Missing(t.Context(), lookup.Server{server}, wanted, recursive)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,15 +38,47 @@ func TestMissing(t *testing.T) {
 			t.Errorf("missing %q, want %q", row.got, row.want)
 		}
 	}
-	if _, err := lookup.Missing(t.Context(), s.Addr, []cluster.Record{{Name: "a.example.com", Type: "A"}}, false); err == nil || !strings.Contains(err.Error(), "REFUSED") {
+	if _, err := lookup.Missing(t.Context(), lookup.Server{s.Addr}, []cluster.Record{{Name: "a.example.com", Type: "A"}}, false); err == nil || !strings.Contains(err.Error(), "REFUSED") {
 		t.Errorf("a server of another zone: %v", err)
+	}
+}
+
+// TestAnyAddress: of a name server's addresses one is enough, as on a machine
+// without IPv6 where nearly every name server has an AAAA record too.
+func TestAnyAddress(t *testing.T) {
+	s, other := named.Start(t, "example.org"), named.Start(t, "example.com")
+	s.Add(t, "example.org", "a.example.org. 60 IN A 10.0.0.1")
+	wanted := []cluster.Record{{Name: "a.example.org", Type: "A", Data: "10.0.0.1"}, {Name: "a.example.org", Type: "AAAA", Data: "fd00::1"}}
+	const unreachable, closed = "[2001:db8::53]:53", "127.0.0.1:1"
+	for _, row := range []struct {
+		server lookup.Server
+		want   string
+	}{
+		{lookup.Server{unreachable, s.Addr}, "[a.example.org AAAA fd00::1]"},
+		{lookup.Server{s.Addr, unreachable}, "[a.example.org AAAA fd00::1]"},
+		{lookup.Server{closed, unreachable}, "asking for a.example.org A: " + closed},
+		{lookup.Server{other.Addr, s.Addr}, "asking for a.example.org A: " + other.Addr + ": it answers REFUSED"}, // which is an answer
+	} {
+		got, err := lookup.Missing(t.Context(), row.server, wanted, false)
+		if said := fmt.Sprint(got, err); !strings.Contains(said, row.want) {
+			t.Errorf("%s: %s, want %s", row.server, said, row.want)
+		}
+		if err != nil && len(row.server) == 2 && row.server[0] == closed && !strings.Contains(err.Error(), unreachable) {
+			t.Errorf("%s: %v, which does not tell of both", row.server, err)
+		}
 	}
 }
 
 func TestAuthoritative(t *testing.T) {
 	s := named.Start(t, "example.org")
 	got, err := lookup.Authoritative(t.Context(), s.Addr, "example.org")
-	if err != nil || !slices.Equal(got, []string{"127.0.0.1:53"}) {
+	if err != nil || fmt.Sprint(got) != "[127.0.0.1:53]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	s.Add(t, "example.org", "ns2.example.org. 60 IN A 192.0.2.2", "ns2.example.org. 60 IN AAAA 2001:db8::53",
+		"example.org. 60 IN NS ns2.example.org.", "example.org. 60 IN NS ns3.example.net.") // which has no address
+	got, err = lookup.Authoritative(t.Context(), s.Addr, "example.org")
+	if err != nil || fmt.Sprint(got) != "[127.0.0.1:53 192.0.2.2:53 or [2001:db8::53]:53]" || len(got) != 2 {
 		t.Errorf("%v, %v", got, err)
 	}
 	if got, err := lookup.Authoritative(t.Context(), s.Addr, "sub.example.org"); err == nil {
