@@ -8,7 +8,6 @@ import (
 
 	"github.com/quorate/quorate/internal/agent"
 	"github.com/quorate/quorate/internal/config"
-	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/publish"
 )
@@ -35,8 +34,13 @@ type dnsView struct {
 	wish      publish.Wish
 }
 
+// await is the view, once there is a keeper that has one.
+func (t dnsTarget) await(ctx context.Context) (dnsView, error) {
+	return soon(ctx, keeperWithin, t.view)
+}
+
 // view asks the agents for the keeper's own observation, and decides on it as
-// the keeper does.
+// the keeper does. It is notYet where that may change by itself.
 func (t dnsTarget) view(ctx context.Context) (dnsView, error) {
 	if err := errors.Join(t.Naming.Validate()...); err != nil {
 		return dnsView{}, usage{err}
@@ -51,29 +55,10 @@ func (t dnsTarget) view(ctx context.Context) (dnsView, error) {
 	}
 	v := dnsView{publisher: p, naming: naming, wanted: plan.Records(o, naming)}
 	if v.wanted.Leave != "" {
-		return dnsView{}, fmt.Errorf("the zone is to be left as it is: %s", v.wanted.Leave)
+		return dnsView{}, notYet{v.wanted.Leave}
 	}
 	v.wish = publish.Wish{Records: v.wanted.Records, Tolerated: v.wanted.Tolerated, Owner: agent.Owner(o), Adopt: t.DNSAdopt}
 	return v, nil
-}
-
-// keeperSees is the observation of the agent beside the leader: any agent of
-// the target tells who that is.
-func keeperSees(ctx context.Context, t config.Target) (plan.Observation, error) {
-	return onAgent(ctx, t, func(ctx context.Context, a *control.Client) (plan.Observation, error) {
-		e, err := a.Explain(ctx)
-		if err != nil {
-			return e.Observation, err
-		}
-		for _, r := range e.Observation.Reports {
-			if r.Keeper && r.Etcd.Healthy {
-				if k, err := control.NewClient(r.Agent, t.Files().HTTPClient(0)).Explain(ctx); err == nil {
-					return k.Observation, nil
-				}
-			}
-		}
-		return e.Observation, nil // it is the keeper, or none answers
-	})
 }
 
 // dnsPlanCmd shows the difference.
@@ -82,7 +67,7 @@ type dnsPlanCmd struct {
 }
 
 func (c *dnsPlanCmd) Run(ctx context.Context, out io.Writer) error {
-	v, err := c.view(ctx)
+	v, err := c.await(ctx)
 	if err != nil {
 		return err
 	}
@@ -118,7 +103,7 @@ func (c *dnsSyncCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Delete {
 		return c.clean(ctx, out)
 	}
-	v, err := c.view(ctx)
+	v, err := c.await(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,11 +112,17 @@ func (c *dnsSyncCmd) Run(ctx context.Context, out io.Writer) error {
 
 func bring(ctx context.Context, out io.Writer, p *publish.Publisher, w publish.Wish) error {
 	r, err := p.Reconcile(ctx, w)
-	printPlan(out, publish.Plan(r))
-	if err == nil && len(r.Refused) > 0 {
-		err = fmt.Errorf("%d names are not this cluster's", len(r.Refused))
+	if err != nil {
+		for _, c := range r.Changes { // that were made before
+			fmt.Fprintln(out, c)
+		}
+		return err
 	}
-	return err
+	printPlan(out, publish.Plan(r))
+	if len(r.Refused) > 0 {
+		return fmt.Errorf("%d names are not this cluster's", len(r.Refused))
+	}
+	return nil
 }
 
 // clean takes everything out that is claimed in the cluster's name.
