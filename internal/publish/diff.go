@@ -15,8 +15,9 @@ type Wish struct {
 	Records   []cluster.Record
 	Tolerated []cluster.Record // stay where they are found, and are not added
 	Owner     Owner
-	// Adopt takes over names that exist and nobody has claimed, and those of
-	// another cluster of our name. It is an operator's word.
+	// Adopt takes over names that exist and nobody has claimed, or whose claim
+	// nobody can read, and those of another cluster of our name. It is an
+	// operator's word.
 	Adopt bool
 	// AnyEpoch counts every claim of a cluster of our name as ours: for cleaning
 	// up after it, when nobody is left to tell its epoch.
@@ -91,8 +92,8 @@ func (d *differ) judge() {
 	}
 	for k, s := range d.found {
 		name, claims := ownedName(k.name)
-		owner, readable := readOwner(s)
-		if claims && readable && d.wish.mayTake(owner) == "" && d.special[name] == "" {
+		owners := readOwners(s)
+		if claims && len(owners) > 0 && d.wish.mayTakeAll(owners) == "" && d.special[name] == "" {
 			d.names[name] = true
 		}
 	}
@@ -104,16 +105,17 @@ func (d *differ) whyNot(name string) string {
 		return "it is " + s
 	}
 	claim, claimed := d.found[key{ownerName(name), "TXT"}]
-	owner, readable := readOwner(claim)
+	owners := readOwners(claim)
+	if d.wish.Adopt {
+		owners = slices.DeleteFunc(owners, func(o Owner) bool { return o.Cluster == d.wish.Owner.Cluster })
+	}
 	switch {
-	case claimed && !readable:
-		return "its claim at " + ownerName(name) + " is not quorate's"
-	case claimed && d.wish.Adopt && owner.Cluster == d.wish.Owner.Cluster:
-		return ""
-	case claimed:
-		return d.wish.mayTake(owner)
+	case len(owners) > 0:
+		return d.wish.mayTakeAll(owners)
 	case d.wish.Adopt:
 		return ""
+	case claimed:
+		return "its claim at " + ownerName(name) + " is not quorate's: a hand has changed it (--dns-adopt claims it anew)"
 	}
 	for _, kind := range managed {
 		if _, exists := d.found[key{name, kind}]; exists {

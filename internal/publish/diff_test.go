@@ -133,13 +133,23 @@ a A -10.0.0.7, +10.0.0.1
 b A -10.0.0.8
 quorate-owner.b TXT -<test,epoch=1,id=c1>
 `},
-		"we yield to a newer epoch":          {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 3 c3", "a A 10.0.0.7", "b CLAIM test 3 c3", "b A 10.0.0.8"), "refused a: it belongs to epoch 3 of this cluster, and ours is 2\n"},
-		"a namesake's":                       {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c9", "a A 10.0.0.7", "b CLAIM test 2 c9", "b A 10.0.0.8"), "refused a: it belongs to another cluster that is called test too (etcd cluster id c9, ours is c2)\n"},
-		"a dead namesake's, adopted":         {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone("a CLAIM test 5 c9", "a A 10.0.0.7"), "quorate-owner.a TXT -<test,epoch=5,id=c9>, +<test,epoch=2,id=c2>\na A -10.0.0.7, +10.0.0.1\n"},
-		"a claim that is not quorate's":      {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone(`quorate-owner.a TXT "x"`), "refused a: its claim at quorate-owner.a is not quorate's\n"},
-		"two claims to one name":             {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c2", "a CLAIM prod 1 7"), "refused a: its claim at quorate-owner.a is not quorate's\n"},
-		"a provider's alias":                 {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone("a ALIAS 10.0.0.1"), "refused a: it is an alias\n"},
-		"a provider's alias at our old name": {Wish{}, zone("a CLAIM test 2 c2", "a ALIAS 10.0.0.1"), ""},
+		"we yield to a newer epoch":  {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 3 c3", "a A 10.0.0.7", "b CLAIM test 3 c3", "b A 10.0.0.8"), "refused a: it belongs to epoch 3 of this cluster, and ours is 2\n"},
+		"a namesake's":               {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c9", "a A 10.0.0.7", "b CLAIM test 2 c9", "b A 10.0.0.8"), "refused a: it belongs to another cluster that is called test too (etcd cluster id c9, ours is c2)\n"},
+		"a dead namesake's, adopted": {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone("a CLAIM test 5 c9", "a A 10.0.0.7"), "quorate-owner.a TXT -<test,epoch=5,id=c9>, +<test,epoch=2,id=c2>\na A -10.0.0.7, +10.0.0.1\n"},
+		"a claim that is not quorate's": {Wish{Records: records("a A 10.0.0.1")}, zone(`quorate-owner.a TXT "x"`),
+			"refused a: its claim at quorate-owner.a is not quorate's: a hand has changed it (--dns-adopt claims it anew)\n"},
+		"a claim that a hand has spoilt, adopted": {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone(`quorate-owner.a TXT "heritage=quorate,cluster=test"`, "a A 10.0.0.7"), `
+quorate-owner.a TXT -<test>, +<test,epoch=2,id=c2>
+a A -10.0.0.7, +10.0.0.1
+`},
+		"a hand's value beside our claim":            {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c2", `quorate-owner.a TXT "x"`, "a A 10.0.0.1"), "quorate-owner.a TXT ->x>\n"},
+		"a hand's value beside our claim, withdrawn": {Wish{}, zone("a CLAIM test 2 c2", `quorate-owner.a TXT "x"`, "a A 10.0.0.1"), "a A -10.0.0.1\nquorate-owner.a TXT -<test,epoch=2,id=c2>, ->x>\n"},
+		"a hand's value beside another's":            {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM prod 1 7", `quorate-owner.a TXT "x"`), "refused a: it belongs to cluster prod (epoch 1)\n"},
+		"two claims to one name":                     {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c2", "a CLAIM prod 1 7"), "refused a: it belongs to cluster prod (epoch 1)\n"},
+		"two claims to one name, adopted":            {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c9", "a CLAIM prod 1 7"), "refused a: it belongs to cluster prod (epoch 1)\n"},
+		"two of one cluster's epochs":                {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c2", "a CLAIM test 1 c1", "a A 10.0.0.1"), "quorate-owner.a TXT -<test,epoch=1,id=c1>\n"},
+		"a provider's alias":                         {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone("a ALIAS 10.0.0.1"), "refused a: it is an alias\n"},
+		"a provider's alias at our old name":         {Wish{}, zone("a CLAIM test 2 c2", "a ALIAS 10.0.0.1"), ""},
 		"nobody is led to a stranger": {Wish{Records: records("a A 10.0.0.1", "b A 10.0.0.2", srv("a"), srv("b"))}, zone("a A 192.0.2.1"), `
 quorate-owner._s TXT +<test,epoch=2,id=c2>
 quorate-owner.b TXT +<test,epoch=2,id=c2>
@@ -190,8 +200,11 @@ func TestDiffConverges(t *testing.T) {
 		}
 		there := pick(lines)
 		for _, n := range []string{"a", "b", "_s"} {
-			if r.IntN(3) > 0 {
+			for range r.IntN(3) { // two at once as well
 				there = append(there, n+" "+claims[r.IntN(len(claims))])
+			}
+			if r.IntN(4) == 0 {
+				there = append(there, ownerLabel+n+` TXT "a hand's"`)
 			}
 		}
 		w := Wish{Owner: us, Records: records(pick(lines[:3])...), Adopt: r.IntN(4) == 0}
@@ -202,23 +215,26 @@ func TestDiffConverges(t *testing.T) {
 			t.Fatalf("seed %d: %v from %v, wanting %v: left: %v", seed, after, there, w.Records, left)
 		}
 		for _, s := range before {
-			foreign := slices.Contains([]string{"prod 1 1", "test 2 c9", "test 3 c3"}, claimTo(s.Name, before))
+			claims := claimsTo(s.Name, before)
 			kept := slices.ContainsFunc(after, func(t Set) bool { return t.Name == s.Name && t.Type == s.Type && t.equal(s) })
-			if !kept && (foreign && !w.Adopt || s.Type == "MX" || claimTo(s.Name, before) == "prod 1 1" || claimTo(s.Name, before) == "" && !w.Adopt) {
+			foreign := strings.Contains(claims, "test 2 c9") || strings.Contains(claims, "test 3 c3")
+			if !kept && (s.Type == "MX" || strings.Contains(claims, "prod") || !w.Adopt && (foreign || claims == "")) {
 				t.Fatalf("seed %d: %v was not ours, and has changed: from %v, wanting %v", seed, s, there, w.Records)
 			}
 		}
 	}
 }
 
-func claimTo(name string, sets []Set) string {
-	name = strings.TrimPrefix(name, ownerLabel)
+// claimsTo are all claims to a name that can be read.
+func claimsTo(name string, sets []Set) (all string) {
 	for _, s := range sets {
-		if o, ok := readOwner(s); ok && s.Name == ownerName(name) {
-			return fmt.Sprintf("%s %d %s", o.Cluster, o.Epoch, o.ID)
+		for _, o := range readOwners(s) {
+			if s.Name == ownerName(strings.TrimPrefix(name, ownerLabel)) {
+				all += fmt.Sprintf("%s %d %s;", o.Cluster, o.Epoch, o.ID)
+			}
 		}
 	}
-	return ""
+	return all
 }
 
 // applied makes the changes, and is nil with a panic when a Before is not so.

@@ -29,13 +29,20 @@ func (o Owner) text() string {
 	return fmt.Sprintf(`"heritage=quorate,cluster=%s,epoch=%d,id=%s"`, o.Cluster, o.Epoch, o.ID)
 }
 
-// readOwner reads a claim. Anything that text has not written is none.
-func readOwner(s Set) (Owner, bool) {
-	if s.Type != "TXT" || len(s.Values) != 1 {
-		return Owner{}, false
+// readOwners reads a claim: whose every value is that text has written. Any
+// other value beside these, a hand's, claims nothing.
+func readOwners(s Set) (out []Owner) {
+	for _, v := range s.Values {
+		if o, ok := readOwner(v); ok && s.Type == "TXT" {
+			out = append(out, o)
+		}
 	}
+	return out
+}
+
+func readOwner(value string) (Owner, bool) {
 	var o Owner
-	for field := range strings.SplitSeq(strings.Trim(s.Values[0], `"`), ",") {
+	for field := range strings.SplitSeq(strings.Trim(value, `"`), ",") {
 		key, value, _ := strings.Cut(field, "=")
 		switch key {
 		case "cluster":
@@ -47,7 +54,18 @@ func readOwner(s Set) (Owner, bool) {
 			_ = o.ID.UnmarshalText([]byte(value)) // likewise
 		}
 	}
-	return o, o.Cluster != "" && o.text() == s.Values[0]
+	return o, o.Cluster != "" && o.text() == value
+}
+
+// mayTakeAll says whether w may write to a name that all of these have claimed,
+// or why not.
+func (w Wish) mayTakeAll(claims []Owner) (why string) {
+	for _, c := range claims {
+		if why := w.mayTake(c); why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // mayTake says whether w may write to a name that c has claimed, or why not.

@@ -181,7 +181,8 @@ func testReconcile(t *testing.T, z publish.Zone, domain string) {
 	srv := "_etcd-client._tcp." + domain
 	full := set(srv, "SRV", "0 0 2379 a."+domain+".", "0 0 2379 b."+domain+".", "0 0 2379 c."+domain+".")
 	apply(t, z, publish.Change{Before: full, After: set(srv, "SRV", "0 0 2379 evil.example.")})
-	if r := reconcile(t, p, wish(domain, "test", "a", "b")); len(r.Changes) != 3 {
+	apply(t, z, publish.Change{Before: own(domain, "a"), After: set("quorate-owner.a."+domain, "TXT", own(domain, "a").Values[0], `"a hand's"`)})
+	if r := reconcile(t, p, wish(domain, "test", "a", "b")); len(r.Changes) != 4 || len(r.Refused) != 0 {
 		t.Errorf("withdrawing c, and repairing: %v", r.Changes)
 	}
 	listed(t, z, domain, set("a."+domain, "A", "10.0.0.1"), set("b."+domain, "A", "10.0.0.2"),
