@@ -9,10 +9,8 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/quorate/quorate/internal/cluster"
-	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/plan"
 )
@@ -103,9 +101,7 @@ func (b *ownBook) hear(r cluster.Report) {
 	if r.Charter != nil && r.Charter.Cluster == b.a.opt.Settings.Cluster && r.Charter.Epoch > l.Charter.Value().Epoch {
 		b.keep(charterFile, *r.Charter, func() { l.Charter = cluster.Known(*r.Charter) })
 	}
-	if r.Lock != nil && r.Lock.Number > l.Lock.Value().Number {
-		b.keep(lockFile, *r.Lock, func() { l.Lock = cluster.Known(*r.Lock) })
-	}
+	b.hearLock(r.Lock)
 	if r.Roll != nil && newerRoll(*r.Roll, l.Roll.Value()) {
 		b.keep(rollsFile, *r.Roll, func() { l.Roll = cluster.Known(*r.Roll) })
 	}
@@ -155,6 +151,11 @@ func (b *ownBook) keep(name string, v any, then func()) {
 func put[T any](b *ownBook, name string, v T, at func(*plan.Ledger) *cluster.Fact[T]) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return putLocked(b, name, v, at)
+}
+
+// putLocked is put by whoever holds b.mu.
+func putLocked[T any](b *ownBook, name string, v T, at func(*plan.Ledger) *cluster.Fact[T]) error {
 	if err := b.save(name, v); err != nil {
 		return err
 	}
@@ -207,24 +208,6 @@ func (b *ownBook) journal(_ context.Context, e journalEntry) error {
 		return err
 	}
 	return f.Sync()
-}
-
-func (b *ownBook) lock(_ context.Context, holder, reason string, l cluster.Lock) (cluster.Lock, error) {
-	old := b.facts().Lock.Value()
-	if old.Held(time.Now()) && old.Holder != holder {
-		return old, fmt.Errorf("%w: %s holds the lock until %s: %s", control.ErrRefused, old.Holder, old.Expires.Format(time.RFC3339), old.Reason)
-	}
-	l.Number, l.Holder, l.Reason, l.Nonce = old.Number+1, holder, reason, nonce()
-	return l, put(b, lockFile, l, func(l *plan.Ledger) *cluster.Fact[cluster.Lock] { return &l.Lock })
-}
-
-func (b *ownBook) unlock(context.Context) (cluster.Lock, error) {
-	l := b.facts().Lock.Value()
-	if !l.Held(time.Now()) {
-		return l, fmt.Errorf("%w: housekeeping is not paused", control.ErrRefused)
-	}
-	l.Number, l.Released = l.Number+1, true
-	return l, put(b, lockFile, l, func(l *plan.Ledger) *cluster.Fact[cluster.Lock] { return &l.Lock })
 }
 
 func (b *ownBook) writeVerdict(_ context.Context, v cluster.Verdict) error {
