@@ -75,7 +75,7 @@ func New(ctx context.Context, raw string, size int) (string, error) {
 	secret := make([]byte, 16)
 	_, _ = rand.Read(secret) // never fails
 	token = hex.EncodeToString(secret)
-	err = at.with(ctx, func(ctx context.Context, c *clientv3.Client) error {
+	err = at.insist(ctx, func(ctx context.Context, c *clientv3.Client) error {
 		_, err := c.Put(ctx, root+token+sizeKey, strconv.Itoa(size))
 		return err
 	})

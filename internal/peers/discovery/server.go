@@ -101,7 +101,11 @@ const (
 // with connects, asks and hangs up: a look is seldom, and a source that nobody
 // closes must leave nothing behind.
 func (s server) with(ctx context.Context, ask func(context.Context, *clientv3.Client) error) error {
-	ctx, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
+	return s.within(ctx, patience, ask)
+}
+
+func (s server) within(ctx context.Context, limit time.Duration, ask func(context.Context, *clientv3.Client) error) error {
+	ctx, stop := context.WithTimeoutCause(ctx, limit, late(limit))
 	defer stop()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
