@@ -214,6 +214,13 @@ func (b *ownBook) writeVerdict(_ context.Context, v cluster.Verdict) error {
 	return put(b, verdictFile, v, func(l *plan.Ledger) *cluster.Fact[cluster.Verdict] { return &l.Verdict })
 }
 
+func (b *ownBook) lapseVerdict(ctx context.Context, old, lapsed cluster.Verdict) error {
+	if !b.facts().Verdict.Value().At.Equal(old.At) {
+		return errAnotherWord
+	}
+	return b.writeVerdict(ctx, lapsed)
+}
+
 func (b *ownBook) writeRoll(_ context.Context, r cluster.Roll) error {
 	if have := b.facts().Roll; have.Unknown() || !newerRoll(r, have.Value()) {
 		return nil
