@@ -16,7 +16,7 @@ dev: build ## a 3-member cluster on this machine; Ctrl-C stops it, the data stay
 # Real processes mostly wait, so two packages run at a time; each has loopback
 # hosts of its own.
 test: ## everything that must be true, with real etcd processes (half an hour on two cores)
-	$(GO) test -race -shuffle=on -timeout 40m -p 2 ./...
+	$(GO) test -race -shuffle=on -timeout 60m -p 2 ./...
 
 long: ## the tests that repeat what `make test` does a few times
 	QUORATE_LONG=1 $(GO) test -timeout 90m -v -run 'TestFiveViews|TestFiveFiles|TestOrders|TestMajorityLostUnderLoad|TestNoRequestFails|TestShippedWhenAllIsLost' ./cmd/quorate
