@@ -61,6 +61,13 @@ const flagsLine = `args=$("$PROGRAM" explain "$@" -o flags) && exec "$PROGRAM" e
 // envLine is the same by eval.
 const envLine = `vars=$("$PROGRAM" explain "$@" -o env) && set -a && eval "$vars" && exec "$PROGRAM" etcd`
 
+// unit is sh as a systemd service with Restart=on-failure runs the line: again,
+// from its beginning, until it ends well.
+func (b *bare) unit(line string, args ...string) {
+	b.r.t.Helper()
+	b.sh("until ("+line+"); do sleep 1; done", args...)
+}
+
 // kill ends the shell and its etcd at once, and waits for both.
 func (b *bare) kill() {
 	if b.cmd == nil {
@@ -68,6 +75,19 @@ func (b *bare) kill() {
 	}
 	_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL)
 	_ = b.cmd.Wait() // killed, it says its error
+	b.cmd = nil
+}
+
+// ends waits until the shell and its etcd have failed by themselves, and wants
+// their last words to be those.
+func (b *bare) ends(limit time.Duration, want string) {
+	b.r.t.Helper()
+	cmd := b.cmd
+	late := time.AfterFunc(limit, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	err := cmd.Wait()
+	if log, _ := os.ReadFile(b.log()); !late.Stop() || err == nil || !strings.Contains(tail(log, 3000), want) {
+		b.r.t.Fatalf("%s: %v, within %s; want an end with %q", b.name, err, limit, want)
+	}
 	b.cmd = nil
 }
 

@@ -197,8 +197,8 @@ func TestPrintTLS(t *testing.T) {
 	hosts["b"].kill()
 	hosts["b"].sh(flagsLine)
 	hosts["c"].wipeDisk()
-	hosts["c"].sh(flagsLine, "--register", "--as-voter", "--wait", "60s")
-	hosts["d"].sh(flagsLine, "--register", "--as-voter", "--wait", "60s")
+	hosts["c"].unit(flagsLine, "--register", "--as-voter", "--wait", "60s")
+	hosts["d"].unit(flagsLine, "--register", "--as-voter", "--wait", "60s")
 	if after := r.votes(90*time.Second, "a", "b", "c", "d"); after["c"].ID == before["c"].ID {
 		t.Errorf("c lost its disk, and is %v again", after["c"])
 	}
