@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -53,7 +50,11 @@ func (c *explainCmd) print(ctx context.Context, w *wiring, to streams) error {
 	if c.Register && w.cfg.Store != "" {
 		return usage{errors.New("register: want no --store with it: a ledger is kept by agents, so let quorate run keep this node")}
 	}
+	if err := c.sayable(to.out, w, etcd.Start{}); err != nil {
+		return usage{err}
+	}
 	node := c.node(w)
+	node.Sayable = func(s etcd.Start) error { return c.sayable(to.out, w, s) }
 	d, err := node.Run(ctx, c.Wait)
 	switch start, ok := printed.Start(d); {
 	case err != nil && d.Reason != "":
@@ -86,17 +87,18 @@ func (c *explainCmd) node(w *wiring) *printed.Node {
 }
 
 // tokenOf is the --initial-cluster-token of founders: the same on each, of other
-// groups another, and it tells nobody the registry's token.
+// groups another. By a registry it is the one of etcd's own --discovery-token and
+// --discovery, so that those who found with these make the same cluster id.
 func tokenOf(name, source string) string {
-	u, err := url.Parse(source)
-	if base, _, _ := strings.Cut(source, "?"); err != nil && strings.Contains(source, "://") {
-		u, err = &url.URL{Scheme: "etcd", Path: base}, nil // a list of hosts is no URL
+	base, _, _ := strings.Cut(source, "?") // options are ours alone
+	base = strings.TrimRight(base, "/")
+	switch scheme, _, _ := strings.Cut(base, "://"); scheme {
+	case "etcd":
+		return path.Base(base)
+	case "http", "https":
+		return base
 	}
-	if err != nil || !slices.Contains([]string{"etcd", "http", "https"}, u.Scheme) {
-		return name
-	}
-	sum := sha256.Sum256([]byte(path.Base(u.Path)))
-	return name + "-" + hex.EncodeToString(sum[:6])
+	return name
 }
 
 // elasticSettings are those that elastic-etcd printed: who changes to quorate
@@ -104,13 +106,30 @@ func tokenOf(name, source string) string {
 var elasticSettings = []string{"name", "data-dir", "initial-advertise-peer-urls", "initial-cluster-state", "initial-cluster", "initial-cluster-token"}
 
 func (c *explainCmd) write(out io.Writer, w *wiring, start etcd.Start) error {
+	text, err := c.text(w, start)
+	if err == nil {
+		_, err = io.WriteString(out, text)
+	}
+	return err
+}
+
+func (c *explainCmd) text(w *wiring, start etcd.Start) (string, error) {
 	settings := etcd.Settings(w.parts.Offers.Newest().Version, w.options.Etcd, start)
 	if c.Elastic {
 		settings = slices.DeleteFunc(settings, func(s etcd.Setting) bool { return !slices.Contains(elasticSettings, s.Flag) })
 	}
-	text, err := render(c.Output, settings)
-	if err == nil {
-		_, err = io.WriteString(out, text)
+	return render(c.Output, settings)
+}
+
+// sayable says why a start could not be printed. It writes nothing, and so has
+// the output say that it takes nothing.
+func (c *explainCmd) sayable(out io.Writer, w *wiring, start etcd.Start) error {
+	if _, err := out.Write(nil); err != nil {
+		return fmt.Errorf("printing: %w", err)
 	}
+	if c.Output == "text" || c.Output == "json" {
+		return nil
+	}
+	_, err := c.text(w, start)
 	return err
 }

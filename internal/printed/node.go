@@ -59,6 +59,9 @@ type Node struct {
 	AtPeer   func(ctx context.Context, peerURL string) (etcd.PeerPort, error)
 	Scheme   string        // of client URLs
 	Look     time.Duration // how long a member must be silent to count as dead
+	// Sayable says why a start could not be printed; nil takes every start. It is
+	// asked before each change: one whose start cannot be printed must not be made.
+	Sayable func(etcd.Start) error
 }
 
 // times between rounds: etcd refuses to add an address again in the second in
@@ -89,6 +92,9 @@ func (n *Node) Run(ctx context.Context, wait time.Duration) (plan.Decision, erro
 		rest := pause
 		if err == nil {
 			d = plan.DecidePrint(o)
+			if err := n.sayable(o, d); err != nil {
+				return plan.Decision{}, err
+			}
 			rest, err = n.act(ctx, source, o, d.Steps)
 		}
 		switch {
@@ -105,6 +111,18 @@ func (n *Node) Run(ctx context.Context, wait time.Duration) (plan.Decision, erro
 	}
 }
 
+// sayable wants the start that a decision's steps lead to, now or in a later
+// round, to be printable.
+func (n *Node) sayable(o plan.Print, d plan.Decision) error {
+	if n.Sayable == nil || len(d.Steps) == 0 {
+		return nil
+	}
+	if err := n.Sayable(startOf(o.Ahead(d))); err != nil {
+		return fmt.Errorf("the start that would follow: %w", err)
+	}
+	return nil
+}
+
 func starts(d plan.Decision) bool {
 	_, ok := Start(d)
 	return ok
@@ -116,10 +134,14 @@ func Start(d plan.Decision) (etcd.Start, bool) {
 		return etcd.Start{}, false
 	}
 	s, ok := d.Steps[len(d.Steps)-1].(plan.StartEtcd)
-	if !ok || s.State == "resume" {
-		return etcd.Start{}, ok
+	return startOf(s), ok
+}
+
+func startOf(s plan.StartEtcd) etcd.Start {
+	if s.State == "resume" {
+		return etcd.Start{}
 	}
-	return etcd.Start{State: s.State, InitialCluster: s.Initial, Token: s.Token}, true
+	return etcd.Start{State: s.State, InitialCluster: s.Initial, Token: s.Token}
 }
 
 // act makes a decision's changes, and says how long to rest before the next look.
