@@ -58,7 +58,7 @@ func fromElastic(args []string, environ func(string) (string, bool)) ([]string, 
 		}
 		return elasticFlags[flag]
 	}
-	host, port, problem := elasticURL(value("initial-advertise-peer-urls"))
+	host, port, problem := elasticURLs(value("initial-advertise-peer-urls"))
 	size, wrong := elasticSize(value("cluster-size"))
 	if strings.HasPrefix(value("initial-advertise-peer-urls"), "https:") && !slices.ContainsFunc(rest, func(a string) bool { return strings.HasPrefix(a, "--peer-cert-file") }) {
 		problem = errors.New("initial-advertise-peer-urls: https: want --peer-cert-file, --peer-key-file and --peer-trusted-ca-file too")
@@ -111,15 +111,29 @@ func splitElastic(args []string) (given map[string]string, rest []string, err er
 	return given, rest, nil
 }
 
+// elasticURLs takes the first of the URLs, by which elastic-etcd named a member
+// too; all must be sound, and of one scheme. The others are left out: a founder is
+// a name and one URL.
+func elasticURLs(raw string) (host, port string, err error) {
+	all := strings.Split(raw, ",")
+	for i, u := range slices.Backward(all) {
+		if host, port, err = elasticURL(u); err != nil {
+			return "", "", err
+		}
+		if i > 0 && !strings.HasPrefix(u, strings.SplitAfter(all[0], ":")[0]) {
+			return "", "", errors.New("initial-advertise-peer-urls: http and https: want one scheme")
+		}
+	}
+	return host, port, nil
+}
+
 func elasticURL(raw string) (host, port string, err error) {
 	u, err := url.Parse(raw)
 	switch {
-	case strings.Contains(raw, ","):
-		return "", "", errors.New("initial-advertise-peer-urls: more than one URL: want the one at which the members reach this node")
 	case strings.Contains(raw, "@"): // what is before it is not told
-		return "", "", errors.New("initial-advertise-peer-urls: want one URL as http://10.0.0.1:2380, without a user or password")
+		return "", "", errors.New("initial-advertise-peer-urls: want URLs as http://10.0.0.1:2380, without a user or password")
 	case err != nil || u.Hostname() == "" || u.Port() == "" || u.Scheme != "http" && u.Scheme != "https":
-		return "", "", fmt.Errorf("initial-advertise-peer-urls: %q: want one URL as http://10.0.0.1:2380", raw)
+		return "", "", fmt.Errorf("initial-advertise-peer-urls: %q: want URLs as http://10.0.0.1:2380", raw)
 	}
 	return u.Hostname(), u.Port(), nil
 }

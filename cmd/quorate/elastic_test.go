@@ -94,10 +94,12 @@ func TestElasticRefused(t *testing.T) {
 		"name: not given":         {"-discovery=http://127.0.0.1:1/x"},
 		"discovery: not given":    {"-name", "a"},
 		"cluster-size: \"many\"":  {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-cluster-size=many"},
-		"want one URL":            {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=10.0.0.1"},
+		"want URLs as":            {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=10.0.0.1"},
 		"without a user or":       {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://u:hunter2@10.0.0.1"},
 		"or password":             {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://u:hunter2@10.0.0.1:2380"},
-		"more than one URL":       {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://10.0.0.1:2380,http://10.0.0.2:2380"},
+		"\"10.0.0.2\": want URLs": {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://10.0.0.1:2380,10.0.0.2"},
+		"want one scheme":         {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=http://10.0.0.1:2380,https://10.0.0.2:2380"},
+		"said as a flag":          {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-data-dir", "my data", "-o", "flags", "--wait", "0s"}, // before anybody is asked
 		"want --peer-cert-file":   {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-initial-advertise-peer-urls=https://10.0.0.1:2380"},
 		"want a value":            {"-name"},
 		"must be one of":          {"-name", "a", "-discovery=http://127.0.0.1:1/x", "-o", "yaml", "--wait", "0s"},
@@ -114,7 +116,7 @@ func TestElasticRefused(t *testing.T) {
 // TestFromElastic: every form of its flags, and a variable where there is none.
 func TestFromElastic(t *testing.T) {
 	environ := map[string]string{"ELASTIC_ETCD_DISCOVERY": "http://d/t", "ELASTIC_ETCD_NAME": "other", "ELASTIC_ETCD_JOIN_STRATEGY": "add"}
-	got, err := fromElastic([]string{"elastic-etcd", "-name", "a", "--cluster-size=0", "-v", "6", "-logtostderr", "-alsologtostderr=false", "--log_dir=/x", "--initial-advertise-peer-urls", "http://[2001:db8::1]:2390", "--look", "1s"},
+	got, err := fromElastic([]string{"elastic-etcd", "-name", "a", "--cluster-size=0", "-v", "6", "-logtostderr", "-alsologtostderr=false", "--log_dir=/x", "--initial-advertise-peer-urls", "http://[2001:db8::1]:2390,http://10.0.0.1:2380", "--look", "1s"},
 		func(k string) (string, bool) { v, ok := environ[k]; return v, ok })
 	want := []string{"explain", "--elastic", "--register", "--as-voter", "-o", "env", "--name", "a", "--peers", "http://d/t", "--host", "2001:db8::1", "--peer-port", "2390",
 		"--client-port", "2379", "--size", "0", "--join", "add", "--etcd-data-dir", "a.etcd", "--data-dir", "a.etcd.quorate", "--wait", "5m", "--look", "1s"}
