@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // directory is a backend over a directory, which may be on a network file
@@ -21,7 +22,8 @@ import (
 // Every write goes to a temporary file beside its place, is synced, and then
 // takes the place by link(2), which fails if the place is taken, in every
 // process on every machine, or by rename(2). A crash leaves at most a
-// temporary file, which nothing lists or reads. Empty directories stay.
+// temporary file, which nothing lists or reads, and a later upload sweeps. Empty
+// directories stay.
 type directory struct {
 	root  string
 	make  bool // make the root when it is missing
@@ -29,10 +31,11 @@ type directory struct {
 
 	mu     sync.Mutex
 	synced map[string]bool // directories whose own entry is known to be durable
+	swept  map[string]time.Time
 }
 
 func newDirectory(root string, makeRoot bool, t *tally) *directory {
-	return &directory{root: root, make: makeRoot, tally: t, synced: map[string]bool{}}
+	return &directory{root: root, make: makeRoot, tally: t, synced: map[string]bool{}, swept: map[string]time.Time{}}
 }
 
 // create is durable also when it loses: the winner may not have synced yet,
@@ -66,7 +69,10 @@ func (d *directory) put(ctx context.Context, key string, data []byte) error {
 
 func (d *directory) upload(ctx context.Context, key string, r io.Reader) error {
 	d.tally.add("upload")
-	return d.replace(ctx, key, func(f *os.File) error { return copyAll(ended{ctx, &paced{f: f}}, r) })
+	return d.replace(ctx, key, func(f *os.File) error {
+		d.sweep(f.Name())
+		return copyAll(ended{ctx, &paced{f: f}}, r)
+	})
 }
 
 // copyAll hides the optional methods of both, so that every byte passes
@@ -115,7 +121,7 @@ func (d *directory) stage(ctx context.Context, key string, write func(*os.File) 
 	if err := d.makeDirs(filepath.Dir(place)); err != nil {
 		return "", "", err
 	}
-	f, err := os.CreateTemp(filepath.Dir(place), ".tmp-*")
+	f, err := os.CreateTemp(filepath.Dir(place), tempPrefix+"*")
 	if err != nil {
 		return "", "", err
 	}
