@@ -80,6 +80,9 @@ func printStatus(out io.Writer, s control.Status) {
 		fmt.Fprintf(out, "  log stored up to revision %d or later (index %d, %s ago)", s.Log.Revision, s.Log.Index, s.At.Sub(s.Log.At).Round(time.Second))
 	}
 	fmt.Fprintln(out)
+	if s.Store != "" && s.Store != s.Reason {
+		fmt.Fprintln(out, s.Store)
+	}
 	if s.Lock != nil {
 		fmt.Fprintf(out, "paused until %s by %s: %s\n", s.Lock.Expires.Format(time.RFC3339), s.Lock.Holder, s.Lock.Reason)
 	}

@@ -74,3 +74,16 @@ func TestStatusOfForeignEtcd(t *testing.T) {
 		t.Errorf("want it of b alone:\n%s", out.String())
 	}
 }
+
+// TestStatusOfStore: that the store does not answer is told once, whatever else is
+// the matter; and so are the voters that are well behind silent agents.
+func TestStatusOfStore(t *testing.T) {
+	const store = "the store has not answered since 2026-11-21T11:59:15Z: not a directory, as a says"
+	for _, reason := range []string{store, "2 of 3 voters are healthy"} {
+		var out strings.Builder
+		printStatus(&out, control.Status{Cluster: "dev", State: control.Degraded, Reason: reason, Store: store, Voters: 3, Healthy: 1, Vouched: 1})
+		if strings.Count(out.String(), store) != 1 || !strings.Contains(out.String(), "voters 1/3 healthy, 1 more whose agents are silent") {
+			t.Errorf("%s", out.String())
+		}
+	}
+}

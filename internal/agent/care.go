@@ -70,6 +70,10 @@ func (a *Agent) reportCare(o plan.Observation) cluster.Care {
 	if o.Members.Known() {
 		c.Torn = plan.Torn(o)
 	}
+	if b, ok := a.book.(*storeBook); ok && o.IsKeeper() {
+		f := b.trouble()
+		c.Store, c.StoreSince = f.why, f.since
+	}
 	for _, ails := range plan.Ailments(o) {
 		c.Ails = append(c.Ails, ails.Ailment)
 	}

@@ -43,7 +43,7 @@ type storeBook struct {
 	listDue   time.Time // when the keeper reads its list again; zero: it is none
 	sought    time.Time // when a good backup was last searched for
 	soughtFor search
-	failed    string
+	failing   failing
 	compared  bool // by the keeper that this node is
 
 	looking looking
@@ -182,22 +182,6 @@ func (b *storeBook) pass(ctx context.Context) {
 	b.a.discardUnneeded(s.observation)
 	errs = append(errs, b.readLock(ctx), b.readRoll(ctx))
 	b.fail(errors.Join(errs...))
-}
-
-// fail logs a store's failure once, until it changes or ends.
-func (b *storeBook) fail(err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-		b.a.metrics.storeError()
-	}
-	b.mu.Lock()
-	changed := text != b.failed
-	b.failed = text
-	b.mu.Unlock()
-	if changed && err != nil {
-		b.a.log.Warn("the store does not answer as it should", "error", err)
-	}
 }
 
 // probe makes sure, once, that the store honours create-if-absent.

@@ -21,6 +21,9 @@ type looking struct {
 	at      time.Time
 }
 
+// lookAgain is how soon after a failure it is looked again.
+const lookAgain = 10 * time.Second
+
 // look asks the store, while this node is the keeper and the store is read seldom,
 // for what was the newest in it at the last look, and for each segment since. What
 // is the newest now says less: it may have been stored in an old copy, behind a gap.
@@ -32,7 +35,8 @@ func (b *storeBook) look(ctx context.Context) {
 	}
 	newest := b.a.newestWitness(s)
 	w := b.looking.witness
-	if !plan.LooksForWitness(w, newest, time.Since(b.looking.at)) {
+	again := newest.Key != "" && b.isFailing() && time.Since(b.looking.at) >= lookAgain
+	if !again && !plan.LooksForWitness(w, newest, time.Since(b.looking.at)) {
 		return
 	}
 	if w.Key == "" {

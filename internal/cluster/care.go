@@ -24,6 +24,11 @@ type Care struct {
 	// this node knows.
 	Unburdened time.Time `json:"unburdened,omitzero"`
 
+	// Store is the keeper's: why the store does not answer, asked more than once, and
+	// StoreSince since when, by its clock. Empty: it does, or is not asked.
+	Store      string    `json:"store,omitempty"`
+	StoreSince time.Time `json:"store_since,omitzero"`
+
 	Catching CatchUp `json:"catching,omitzero"`
 	Resting  string  `json:"resting,omitempty"` // what of its care waits, and for what
 }

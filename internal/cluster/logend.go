@@ -42,6 +42,9 @@ type LogReport struct {
 	// to go on from End, because its own log lacks the entry.
 	Unable string `json:"unable,omitempty"`
 	Hole   bool   `json:"hole,omitempty"`
+	// Failing is since when the store has not answered this node, while it is Unable
+	// for that. Another may have stored something since: End tells.
+	Failing time.Time `json:"failing,omitzero"`
 	// WantsFull says that a new full snapshot is needed: for a chain to begin on,
 	// or because a restore has too much to replay.
 	WantsFull bool `json:"wants_full,omitempty"`

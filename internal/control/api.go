@@ -36,6 +36,8 @@ type Status struct {
 	BackupAge time.Duration   `json:"backup_age,omitempty"` // nanoseconds
 	// Lacks is what the store once held and lacks now, in the keeper's words.
 	Lacks string `json:"lacks,omitempty"`
+	// Store is that the store does not answer, since when, and who says so.
+	Store string `json:"store,omitempty"`
 	// Log is how far the raft log is stored, if it is shipped: what came after
 	// Backup, up to there, is not lost with the disks.
 	Log   *cluster.LogEnd `json:"log,omitempty"`

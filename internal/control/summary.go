@@ -57,7 +57,7 @@ func Summarize(name string, size int, reports []cluster.Report, members []cluste
 			}
 		}
 	}
-	s.Lacks = leader.Lacks
+	s.Lacks, s.Store = leader.Lacks, storeTrouble(reports, leader)
 	s.Tolerance = cluster.Tolerance(s.Voters, s.Healthy+s.Vouched)
 	if s.Proven {
 		s.Tolerance = max(s.Tolerance, 0) // who is not heard of makes up a quorum with the others

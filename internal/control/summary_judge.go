@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -14,8 +15,8 @@ func judge(s Status, led bool) (State, string) {
 	if why := short(s, led); why != "" {
 		return Degraded, why
 	}
-	if s.Lacks != "" {
-		return Degraded, s.Lacks
+	if why := cmp.Or(s.Lacks, s.Store); why != "" {
+		return Degraded, why
 	}
 	for _, n := range s.Nodes {
 		if len(n.Alarms) > 0 {

@@ -142,10 +142,18 @@ func TestStoreFails(t *testing.T) {
 			if m.Report().Unable == "" && m.Report().Shipping {
 				t.Errorf("%s does not say that it cannot ship", m.name)
 			}
+			if r := m.Report(); r.Shipping && (r.Failing.Before(began) || time.Since(r.Failing) < unableAfter) {
+				t.Errorf("%s says that the store fails since %s, and that began at %s", m.name, r.Failing, began)
+			}
 		}
 		w.store.refuse = nil
 		w.pass(retryMax + 20*time.Second)
 		w.wantStored(1)
+		for _, m := range w.nodes {
+			if r := m.Report(); r.Shipping && !r.Failing.IsZero() {
+				t.Errorf("%s says that the store fails, since %s", m.name, r.Failing)
+			}
+		}
 	})
 }
 

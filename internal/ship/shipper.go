@@ -273,6 +273,9 @@ func (s *Shipper) stored() uint64 {
 func (s *Shipper) publish() {
 	r := cluster.LogReport{End: s.end, Safe: s.marks.safeIndex(), Unable: s.unable, Hole: s.hole, Shipping: s.active}
 	r.WantsFull = s.active && (s.wantsFull || s.growth.tooMuch(s.end))
+	if s.unable != "" {
+		r.Failing = s.failing
+	}
 	if s.epoch == 0 {
 		r = cluster.LogReport{}
 	}
