@@ -24,19 +24,17 @@ func (c *pauseCmd) Run(ctx context.Context, out io.Writer) error {
 	if err := control.CheckPause(c.For, c.Reason); err != nil {
 		return usage{err}
 	}
-	l, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (lockLine, error) {
-		l, err := a.Pause(ctx, control.PauseRequest{For: c.For, Reason: c.Reason, Holder: operator()})
-		return lockLine{l.Number, l.Expires}, err
+	l, err := onAgent(ctx, c.Target, func(ctx context.Context, a *control.Client) (control.PauseAnswer, error) {
+		return a.Pause(ctx, control.PauseRequest{For: c.For, Reason: c.Reason, Holder: operator()})
 	})
-	if err == nil {
-		fmt.Fprintf(out, "paused until %s (lock %d)\n", l.expires.Format(time.RFC3339), l.number)
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-type lockLine struct {
-	number  uint64
-	expires time.Time
+	fmt.Fprintf(out, "paused until %s (lock %d)\n", l.Expires.Format(time.RFC3339), l.Number)
+	if old := l.Replaces; old != nil {
+		fmt.Fprintf(out, "replaces: held until %s: %s\n", old.Expires.Format(time.RFC3339), old.Reason)
+	}
+	return nil
 }
 
 // resumeCmd releases it.
