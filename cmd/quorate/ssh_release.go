@@ -108,10 +108,11 @@ func (d *deployment) release(h hosts.Host, environment []byte, items []string) (
 	return r, append(problems, err)
 }
 
-// peersFile lists the hosts for their agents, who read it again each second.
+// peersFile lists the hosts for their agents, who read it again each second. It
+// is the same in whatever order --hosts names them.
 func peersFile(all []hosts.Host) []byte {
 	var b strings.Builder
-	for _, h := range all {
+	for _, h := range slices.SortedFunc(slices.Values(all), func(a, b hosts.Host) int { return strings.Compare(a.Name, b.Name) }) {
 		fmt.Fprintf(&b, "- {name: %q, host: %q}\n", h.Name, h.Address)
 	}
 	return []byte(b.String())

@@ -197,6 +197,17 @@ func (r *sshRig) q(code int, args ...string) string {
 	return string(out)
 }
 
+// try runs quorate, whose exit code may say that it has failed.
+func (r *sshRig) try(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return string(out), err
+}
+
 // says wants all of these in a text.
 func (r *sshRig) says(text string, wanted ...string) {
 	r.t.Helper()

@@ -23,8 +23,9 @@ type Facts struct {
 	Installed  bool     // a directory of ours is there, with a release in force or not
 	Unit       string   // SHA-256 of the service's file; empty: there is none
 	UnitIsOurs bool
-	Linked     bool // the name quorate in the usual place is our link
-	Active     bool // the service runs, or is about to run again
+	Linked     bool   // the name quorate in the usual place is our link
+	Active     bool   // the service runs, or is about to run again
+	Started    string // what the running process was started from, Manifest.Start; empty: none runs at this moment
 	Enabled    bool
 	Binaries   []string // SHA-256 of the binaries that are there
 	Peers      string   // the text of the peers file in force
@@ -67,11 +68,16 @@ func ParseFacts(text string) (Facts, error) {
 	return Facts{Kernel: v["kernel"], Arch: v["arch"], Root: yes("root"), Systemd: yes("systemd"), FreeProgram: free << 10,
 		Release: ParseManifest(string(manifest)), ReleaseID: v["release"], Installed: yes("installed"),
 		Unit: v["unit"], UnitIsOurs: yes("unit_ours"), Linked: yes("linked"),
-		Active: slices.Contains([]string{"active", "activating", "reloading"}, v["active"]), Enabled: v["enabled"] == "enabled",
+		Active: slices.Contains([]string{"active", "activating", "reloading"}, v["active"]), Started: v["started"], Enabled: v["enabled"] == "enabled",
 		Binaries: strings.Fields(v["binaries"]), Peers: string(peers), User: yes("user"), DataDir: yes("data_dir"), Others: strings.Fields(v["others"])}, nil
 }
 
 // Stands says that the host runs exactly that release.
 func (f Facts) Stands(want Manifest) bool {
-	return f.Release == want && f.ReleaseID == want.ID() && f.Active && f.Enabled && f.Unit == want.Unit
+	return f.Release == want && f.ReleaseID == want.ID() && f.Active && f.Enabled && f.Unit == want.Unit && !f.outlived(want)
 }
+
+// outlived says that what runs was started from something else: whoever
+// switched to the release in force has not lived to restart it. A process that
+// is only about to start will be of the release in force.
+func (f Facts) outlived(want Manifest) bool { return f.Started != "" && f.Started != want.Start() }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -43,17 +42,20 @@ func (m Manifest) ID() string { return Sum([]byte(m.Text()))[:16] }
 func (m Manifest) None() bool { return m == Manifest{} }
 
 // Restarts are the parts in which next differs that a running agent does not
-// take over by itself. Peers and TLS files it reads again.
-func (m Manifest) Restarts(next Manifest) []string {
-	ours, theirs := m.parts(), next.parts()
-	var out []string
-	for i, p := range ours {
-		if p != theirs[i] && !slices.Contains([]string{"files", "peers"}, p[0]) {
-			out = append(out, p[0])
-		}
-	}
-	return out
+// take over by itself.
+func (m Manifest) Restarts(next Manifest) []string { return m.started().Differs(next.started()) }
+
+// started is the manifest of what a process is started from: peers and TLS
+// files are read again while it runs.
+func (m Manifest) started() Manifest {
+	m.Files, m.Peers = "", ""
+	return m
 }
+
+// Start names what a process of this release is started from. Each process
+// carries it in its environment: by that alone one can tell, whatever has been
+// installed since, what it is that runs.
+func (m Manifest) Start() string { return m.started().ID() }
 
 // Differs are all parts in which next differs.
 func (m Manifest) Differs(next Manifest) []string {

@@ -89,6 +89,8 @@ func (s Standing) action() (Action, bool) {
 		a.Kind, a.Why = Restart, "another "+strings.Join(parts, ", ")
 	case f.Unit != s.Want.Unit:
 		a.Kind, a.Why = Restart, "its service's file was changed"
+	case f.outlived(s.Want):
+		a.Kind, a.Why = Restart, "its process was started from another release"
 	case f.Release == s.Want && f.ReleaseID != s.Want.ID():
 		a.Kind, a.Why = Switch, "its release has another name"
 	case f.Release != s.Want:

@@ -10,7 +10,7 @@ var v1 = Manifest{Cluster: "prod", Binary: "b1", Config: "c1", Unit: "u1", Peers
 
 // stands is a host that runs v1 and is to run that too, with changes.
 func stands(name string, changes ...func(*Standing)) Standing {
-	s := Standing{Name: name, Want: v1, Facts: Facts{Release: v1, ReleaseID: v1.ID(), Active: true, Enabled: true, Unit: v1.Unit}}
+	s := Standing{Name: name, Want: v1, Facts: Facts{Release: v1, ReleaseID: v1.ID(), Active: true, Enabled: true, Unit: v1.Unit, Started: v1.Start()}}
 	for _, c := range changes {
 		c(&s)
 	}
@@ -21,7 +21,14 @@ func binary(s *Standing)  { s.Want.Binary = "b2" }
 func peersOf(s *Standing) { s.Want.Peers = "p2" }
 func leads(s *Standing)   { s.Leads = true }
 func fresh(s *Standing)   { s.Facts = Facts{} }
-func stopped(s *Standing) { s.Facts.Active = false }
+func stopped(s *Standing) { s.Facts.Active, s.Facts.Started = false, "" }
+
+// outlived is a process of the release before the one in force.
+func outlived(s *Standing) {
+	before := v1
+	before.Binary = "b0"
+	s.Facts.Started = before.Start()
+}
 
 func TestDecide(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -42,6 +49,10 @@ func TestDecide(t *testing.T) {
 		"one is stopped, and old": {[]Standing{stands("a", stopped, binary), stands("b", binary)}, "a: start (its service does not run); b: restart (another binary)"},
 		"all stopped, one new":    {[]Standing{stands("a", stopped), stands("b", stopped), stands("d", fresh)}, "a: start (its service does not run), b: start (its service does not run), d: start (nothing is there yet)"},
 		"its file was changed":    {[]Standing{stands("a", func(s *Standing) { s.Facts.Unit = "hand" })}, "a: restart (its service's file was changed)"},
+		"it still runs what was before": {[]Standing{stands("a", outlived), stands("b", outlived, leads), stands("c")},
+			"a: restart (its process was started from another release); b: restart (its process was started from another release)"},
+		"it is about to start":    {[]Standing{stands("a", func(s *Standing) { s.Facts.Started = "" })}, ""}, // and will of that in force
+		"it has taken peers over": {[]Standing{stands("a", peersOf, func(s *Standing) { s.Facts.Release, s.Facts.ReleaseID = s.Want, s.Want.ID() })}, ""},
 		"not enabled":             {[]Standing{stands("a", func(s *Standing) { s.Facts.Enabled = false })}, "a: switch (its service does not start at boot)"},
 		"a directory renamed":     {[]Standing{stands("a", func(s *Standing) { s.Facts.ReleaseID = "other" })}, "a: switch (its release has another name)"},
 	} {
@@ -139,6 +150,9 @@ func TestManifest(t *testing.T) {
 		other := v1
 		fields := []*string{&other.Cluster, &other.DataDir, &other.Binary, &other.Config, &other.Environment, &other.Unit, &other.Files, &other.Peers}
 		*fields[i] += "x"
+		if reads := i >= 6; (other.Start() == v1.Start()) != reads { // files and peers are read again
+			t.Errorf("part %d: started from the same: %t", i, !reads)
+		}
 		if other.ID() == v1.ID() || len(v1.Differs(other)) != 1 {
 			t.Errorf("part %d does not count: %v", i, v1.Differs(other))
 		}
@@ -194,9 +208,9 @@ func sameLines(a, b string) bool {
 
 // TestParseFacts: half an answer is none.
 func TestParseFacts(t *testing.T) {
-	whole := "kernel=Linux\narch=x86_64\nroot=yes\nfree_kib=2048\nrelease=abc\nmanifest=Y2x1c3Rlcj1wcm9kCg==\nactive=activating\nend=yes\n"
+	whole := "kernel=Linux\narch=x86_64\nroot=yes\nfree_kib=2048\nrelease=abc\nmanifest=Y2x1c3Rlcj1wcm9kCg==\nactive=activating\nstarted=abc\nend=yes\n"
 	f, err := ParseFacts(whole)
-	if err != nil || !f.Root || f.FreeProgram != 2<<20 || f.Release.Cluster != "prod" || !f.Active || f.Enabled {
+	if err != nil || !f.Root || f.FreeProgram != 2<<20 || f.Release.Cluster != "prod" || !f.Active || f.Started != "abc" || f.Enabled {
 		t.Errorf("%+v, %v", f, err)
 	}
 	for i := range strings.Count(whole, "\n") - 1 {

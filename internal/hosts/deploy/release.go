@@ -43,7 +43,7 @@ type Release struct {
 // Manifest is the release by its sums.
 func (r Release) Manifest() hosts.Manifest {
 	return hosts.Manifest{Cluster: r.Cluster, DataDir: r.DataDir, Binary: r.Binary, Config: hosts.Sum(slices.Concat(r.Config, r.ask())),
-		Environment: hosts.Sum(r.Environment), Unit: hosts.Sum(r.Unit), Files: r.filesSum(), Peers: hosts.Sum(r.Peers)}
+		Environment: hosts.Sum(slices.Concat(r.Environment, []byte(startVariable))), Unit: hosts.Sum(r.Unit), Files: r.filesSum(), Peers: hosts.Sum(r.Peers)}
 }
 
 func (r Release) filesSum() string {
@@ -72,9 +72,17 @@ func (r Release) ask() []byte {
 	return b.Bytes()
 }
 
+// startVariable is the environment's last line: it tells of a process what it
+// was started from. look.sh reads it of the one that runs.
+const startVariable = "QUORATE_SSH_START"
+
+func (r Release) environment() []byte {
+	return fmt.Appendf(slices.Clone(r.Environment), "%s=%s\n", startVariable, r.Manifest().Start())
+}
+
 // contents are the release's files, and the order to write them in.
 func (r Release) contents() (map[string][]byte, []string) {
-	all := map[string][]byte{"manifest": []byte(r.Manifest().Text()), "config.yaml": r.Config, "environment": r.Environment,
+	all := map[string][]byte{"manifest": []byte(r.Manifest().Text()), "config.yaml": r.Config, "environment": r.environment(),
 		"quorate.service": r.Unit, "ask": r.ask()}
 	if r.Peers != nil {
 		all["peers.yaml"] = r.Peers

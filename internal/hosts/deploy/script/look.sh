@@ -19,6 +19,15 @@ others() {
   done
 }
 
+# started is what the service's process was started from, by its own
+# environment: the link in force may lead elsewhere since. Nothing: none runs.
+started() {
+  pid=$(systemctl show --property=MainPID --value quorate.service 2>/dev/null)
+  if [ "${pid:-0}" = 0 ] || [ ! -e "/proc/$pid" ]; then return; fi
+  value=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | sed -n 's/^QUORATE_SSH_START=//p')
+  printf %s "${value:-unknown}"
+}
+
 main() {
   say kernel "$(uname -s)"
   say arch "$(uname -m)"
@@ -34,6 +43,7 @@ main() {
   say unit_ours "$(yes_if grep -q '^# written by quorate ssh deploy' "$unit")"
   say linked "$(yes_if test "$(readlink /usr/local/bin/quorate 2>/dev/null)" = "$base/current/quorate")"
   say active "$(systemctl is-active quorate.service 2>/dev/null)"
+  say started "$(started)"
   say enabled "$(systemctl is-enabled quorate.service 2>/dev/null)"
   say binaries "$(binaries)"
   say user "$(yes_if id -u quorate)"
