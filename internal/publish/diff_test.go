@@ -133,7 +133,7 @@ a A -10.0.0.7, +10.0.0.1
 b A -10.0.0.8
 quorate-owner.b TXT -<test,epoch=1,id=c1>
 `},
-		"we yield to a newer epoch":  {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 3 c3", "a A 10.0.0.7", "b CLAIM test 3 c3", "b A 10.0.0.8"), "refused a: it belongs to epoch 3 of this cluster, and ours is 2\n"},
+		"we yield to a newer epoch":  {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 3 c3", "a A 10.0.0.7", "b CLAIM test 3 c3", "b A 10.0.0.8"), "refused a: it belongs to epoch 3 of this cluster, and ours is 2; or to another cluster that is called test too (etcd cluster id c3, ours is c2)\n"},
 		"a namesake's":               {Wish{Records: records("a A 10.0.0.1")}, zone("a CLAIM test 2 c9", "a A 10.0.0.7", "b CLAIM test 2 c9", "b A 10.0.0.8"), "refused a: it belongs to another cluster that is called test too (etcd cluster id c9, ours is c2)\n"},
 		"a dead namesake's, adopted": {Wish{Adopt: true, Records: records("a A 10.0.0.1")}, zone("a CLAIM test 5 c9", "a A 10.0.0.7"), "quorate-owner.a TXT -<test,epoch=5,id=c9>, +<test,epoch=2,id=c2>\na A -10.0.0.7, +10.0.0.1\n"},
 		"a claim that is not quorate's": {Wish{Records: records("a A 10.0.0.1")}, zone(`quorate-owner.a TXT "x"`),

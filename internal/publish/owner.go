@@ -68,7 +68,9 @@ func (w Wish) mayTakeAll(claims []Owner) (why string) {
 	return ""
 }
 
-// mayTake says whether w may write to a name that c has claimed, or why not.
+// mayTake says whether w may write to a name that c has claimed, or why not. An
+// earlier epoch's claim is taken whatever its id: each epoch's etcd has an id of
+// its own, so a namesake's epoch cannot be told from one before ours (DESIGN.md).
 func (w Wish) mayTake(c Owner) (why string) {
 	switch {
 	case c.Cluster != w.Owner.Cluster:
@@ -76,7 +78,8 @@ func (w Wish) mayTake(c Owner) (why string) {
 	case w.AnyEpoch || c.Epoch < w.Owner.Epoch:
 		return ""
 	case c.Epoch > w.Owner.Epoch:
-		return fmt.Sprintf("it belongs to epoch %d of this cluster, and ours is %d", c.Epoch, w.Owner.Epoch)
+		return fmt.Sprintf("it belongs to epoch %d of this cluster, and ours is %d; or to another cluster that is called %s too (etcd cluster id %s, ours is %s)",
+			c.Epoch, w.Owner.Epoch, c.Cluster, c.ID, w.Owner.ID)
 	case c.ID != w.Owner.ID:
 		return fmt.Sprintf("it belongs to another cluster that is called %s too (etcd cluster id %s, ours is %s)", c.Cluster, c.ID, w.Owner.ID)
 	}
