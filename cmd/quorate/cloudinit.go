@@ -59,12 +59,17 @@ func (c *cloudInitCmd) problems(context.Context) []error {
 }
 
 // ofAll are the problems of all machines alike: each finds its own name and
-// host where it runs.
-func (c *cloudInitCmd) ofAll() []error {
-	return slices.DeleteFunc(c.ValidateElsewhere(), func(err error) bool {
+// host where it runs, and none may be told to be another.
+func (c *cloudInitCmd) ofAll() (all []error) {
+	for _, own := range []struct{ key, given string }{{"name", c.Name}, {"host", c.Host}} {
+		if own.given != "" {
+			all = append(all, fmt.Errorf("%s: %q: is each machine's own, and the user data is for all: each finds its own, or has it in /etc/quorate/environment", own.key, own.given))
+		}
+	}
+	return append(all, slices.DeleteFunc(c.ValidateElsewhere(), func(err error) bool {
 		key, _, _ := strings.Cut(err.Error(), ":")
-		return key == "name" && c.Name == "" || key == "host" && c.Host == ""
-	})
+		return key == "name" || key == "host"
+	})...)
 }
 
 func (c *cloudInitCmd) Run(ctx context.Context, out io.Writer) error {

@@ -111,10 +111,11 @@ func TestCloudInitBoots(t *testing.T) {
 	r := newSSHRig(t)
 	apt.Need(t, "/usr/bin/cloud-init", "cloud-init")
 	h := r.boot("a", 11, nil)
-	text, _ := cloudFiles(t, "--cluster", "test", "--name", "a", "--host", h.addr, "--peers", "a="+h.addr, "--size", "1", "--founding-wait", "1s", "--store", "file:///srv/store", "--program", "/usr/local/bin/quorate")
+	text, _ := cloudFiles(t, "--cluster", "test", "--peers", "a="+h.addr, "--size", "1", "--founding-wait", "1s", "--store", "file:///srv/store", "--program", "/usr/local/bin/quorate")
 	must(t, os.WriteFile(filepath.Join(r.dir, "user-data"), []byte(text), 0o644))
 	file := filepath.Join(r.dir, "user-data")
 	h.sh("cp " + program + " /usr/local/bin/quorate && cp " + file + " /root/user-data")
+	h.sh("mkdir -p /etc/quorate && printf 'QUORATE_NAME=a\nQUORATE_HOST=" + h.addr + "\n' > /etc/quorate/environment") // its host name is the test machine's
 	h.sh("mkdir -p /var/lib/cloud/instance/scripts /var/lib/cloud/instance/sem /run/cloud-init")
 	t.Log(h.sh(`python=$(head -1 /usr/bin/cloud-init | tr -d '#!'); $python - <<'EOF'
 import logging, os, subprocess
@@ -130,5 +131,17 @@ EOF`))
 	r.voters(60*time.Second, "a")
 	if got := h.sh("stat -c %U /var/lib/quorate; systemctl is-enabled quorate.service"); got != "quorate\nenabled" {
 		t.Errorf("the machine is %q", got)
+	}
+}
+
+// TestCloudInitForAll: the user data is every machine's, and so names none; all
+// problems are told at once.
+func TestCloudInitForAll(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command(program, "cloud-init", "--name", "x", "--host", "192.0.2.4", "--peers", "dns+srv://example.org", "--store", "s3://b?prefix=p&region=r").CombinedOutput()
+	for _, want := range []string{`name: "x": is each machine's own`, `host: "192.0.2.4": is each machine's own`} {
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("want %s: %v: %s", want, err, out)
+		}
 	}
 }
