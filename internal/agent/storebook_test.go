@@ -225,35 +225,8 @@ func TestOwnList(t *testing.T) {
 // found by the keeper, without any change of the members.
 func TestLateList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		st, err := store.Open(ctx, "mem://late-list-"+nonce(), "test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer st.Close()
-		l := ledger.Open(st, "test")
-		if _, err := l.WriteCharter(ctx, cluster.Charter{Cluster: "test", Epoch: 1, Nonce: nonce(), By: "b"}); err != nil {
-			t.Fatal(err)
-		}
-		if err := l.MarkReady(ctx, cluster.ReadyMark{Epoch: 1, By: "b"}); err != nil {
-			t.Fatal(err)
-		}
-		a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler), Store: st})
-		b := newStoreBook(st, a)
-		a.book = b
-		a.published.Store(&snapshot{
-			observation: plan.Observation{Disk: cluster.Disk{State: cluster.DiskData}, Etcd: cluster.Known(cluster.EtcdState{Healthy: true, Leader: 1, MemberID: 1})},
-			report:      cluster.Report{Keeper: true},
-		})
-		done := make(chan struct{})
-		go func() { b.watch(ctx); close(done) }()
-		time.Sleep(30 * time.Minute)                               // long settled
-		for due := time.Duration(0); due <= 2*calmPace+listSoon; { // what is due anyway is far away
-			time.Sleep(calmPace)
-			b.mu.Lock()
-			due = time.Until(b.listDue)
-			b.mu.Unlock()
-		}
+		b, st, l := settledKeeper(t)
+		ctx := t.Context()
 		list := func(term uint64, names ...string) cluster.Checkpoint {
 			c := cluster.Checkpoint{Epoch: 1, Term: term}
 			for i, n := range names {
@@ -279,7 +252,45 @@ func TestLateList(t *testing.T) {
 		if got := b.facts().Checkpoint.Value().Members; len(got) != 2 || got[1].Name != "b" {
 			t.Errorf("to the keeper the list is still %v, and the store holds another", got)
 		}
+	})
+}
+
+// settledKeeper reads its store until the test ends, and will not look at its list
+// again for a while.
+func settledKeeper(t *testing.T) (*storeBook, *store.Store, *ledger.Ledger) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	st, err := store.Open(ctx, "mem://settled-"+nonce(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := ledger.Open(st, "test")
+	if _, err := l.WriteCharter(ctx, cluster.Charter{Cluster: "test", Epoch: 1, Nonce: nonce(), By: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.MarkReady(ctx, cluster.ReadyMark{Epoch: 1, By: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	a := newAgent(Options{Name: "a", Settings: plan.Settings{Cluster: "test", HasStore: true}}, Parts{Log: slog.New(slog.DiscardHandler), Store: st})
+	b := newStoreBook(st, a)
+	a.book = b
+	a.published.Store(&snapshot{
+		observation: plan.Observation{Disk: cluster.Disk{State: cluster.DiskData}, Etcd: cluster.Known(cluster.EtcdState{Healthy: true, Leader: 1, MemberID: 1})},
+		report:      cluster.Report{Keeper: true},
+	})
+	done := make(chan struct{})
+	go func() { b.watch(ctx); close(done) }()
+	t.Cleanup(func() {
 		stop()
 		<-done
+		st.Close()
 	})
+	time.Sleep(30 * time.Minute)                               // long settled
+	for due := time.Duration(0); due <= 2*calmPace+listSoon; { // what is due anyway is far away
+		time.Sleep(calmPace)
+		b.mu.Lock()
+		due = time.Until(b.listDue)
+		b.mu.Unlock()
+	}
+	return b, st, l
 }

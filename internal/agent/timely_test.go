@@ -37,6 +37,8 @@ func (b slowBook) markReady(context.Context, cluster.ReadyMark) error {
 
 func (b slowBook) writeCheckpoint(context.Context, cluster.Checkpoint) error { return nil }
 
+func (b slowBook) lapseVerdict(context.Context, cluster.Verdict, cluster.Verdict) error { return nil }
+
 // TestStaleFacts: a slow store parts a decision from its steps; then a step that
 // others' votes depend on is not taken.
 func TestStaleFacts(t *testing.T) {
@@ -45,6 +47,7 @@ func TestStaleFacts(t *testing.T) {
 		"promote":  {plan.WriteReadyMark{}, plan.PromoteLearner{}},
 		"remove":   {plan.RemoveMember{}}, // journalled
 		"list":     {plan.WriteReadyMark{}, plan.WriteCheckpoint{}},
+		"lapse":    {plan.LapseVerdict{}}, // journalled
 		"update":   {plan.WriteReadyMark{}, plan.UpdateMember{}},
 		"transfer": {plan.WriteReadyMark{}, plan.TransferLeadership{}},
 		"stop":     {plan.WriteReadyMark{}, plan.StopEtcd{}},

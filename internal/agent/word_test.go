@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -152,5 +154,45 @@ func TestKeeperLearnsOfAWord(t *testing.T) {
 		if due := b.listIsDue(row.keeper); due != row.due {
 			t.Errorf("%s: read %v, want %v", story, due, row.due)
 		}
+	}
+}
+
+// TestKeeperReadsTheWord: what the keeper has heard of, it reads in the store.
+func TestKeeperReadsTheWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _, l := settledKeeper(t)
+		word := cluster.Verdict{Epoch: 1, Lost: []string{"b"}, By: "op", At: time.Now()}
+		if err := l.WriteVerdict(t.Context(), word); err != nil {
+			t.Fatal(err)
+		}
+		b.hear(cluster.Report{Verdict: &word})
+		time.Sleep(time.Second)
+		if got := b.facts().Verdict; !got.Value().Stands() {
+			t.Errorf("the keeper knows %+v, want the word that it has heard of", got)
+		}
+	})
+}
+
+// sayingBook keeps the last word.
+type sayingBook struct {
+	book
+	said *cluster.Verdict
+}
+
+func (b sayingBook) writeVerdict(_ context.Context, v cluster.Verdict) error { *b.said = v; return nil }
+
+// TestWordAfterAWord: a new word is later than the one before, by whatever clocks:
+// the latest counts.
+func TestWordAfterAWord(t *testing.T) {
+	before := cluster.Verdict{Epoch: 1, By: "keeper", At: time.Now().Add(time.Hour)}
+	o := plan.Observation{Settings: plan.Settings{Cluster: "test"}}
+	o.Ledger.Charter = cluster.Known(cluster.Charter{Cluster: "test", Epoch: 1})
+	o.Ledger.Checkpoint = cluster.Known(cluster.Checkpoint{Epoch: 1, Members: []cluster.Member{{ID: 1, Name: "a"}, {ID: 2, Name: "b"}}})
+	o.Ledger.Verdict = cluster.Known(before)
+	var said cluster.Verdict
+	a := &Agent{log: slog.New(slog.DiscardHandler), book: sayingBook{said: &said}, wake: make(chan struct{}, 1)}
+	a.published.Store(&snapshot{observation: o})
+	if _, err := a.Recover(t.Context(), control.RecoverRequest{Lost: []string{"b"}}); err != nil || !said.At.After(before.At) {
+		t.Errorf("%v, said at %s: want it after %s", err, said.At, before.At)
 	}
 }
