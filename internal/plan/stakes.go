@@ -32,10 +32,10 @@ type Stakes struct {
 	Then Decision
 }
 
-// quorumLives says that a quorum answers, or that somebody's etcd has read from one:
-// a follower's proves it as well as the leader's.
+// quorumLives says that somebody's etcd, our own included, has read from a quorum: a
+// follower's proves it as well as the leader's.
 func (o Observation) quorumLives() bool {
-	return o.quorumAnswers() || o.Etcd.Value().Healthy || slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return r.Etcd.Healthy })
+	return slices.ContainsFunc(o.answers(), func(r cluster.Report) bool { return r.Etcd.Healthy })
 }
 
 // AtStake works out what hangs on the verdict v. Nothing is decided by it.
