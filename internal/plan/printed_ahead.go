@@ -10,8 +10,8 @@ import (
 // with, else the one of a later round, when all goes as it seems now. Who
 // changes something for a start must be able to say that start.
 func (o Print) Ahead(d Decision) StartEtcd {
-	if n := len(d.Steps); n > 0 {
-		if s, ok := d.Steps[n-1].(StartEtcd); ok {
+	for _, s := range d.Steps {
+		if s, ok := s.(StartEtcd); ok {
 			return s
 		}
 	}
@@ -19,13 +19,16 @@ func (o Print) Ahead(d Decision) StartEtcd {
 	switch {
 	case o.Disk.State == cluster.DiskData:
 		return StartEtcd{State: "resume"}
-	case o.Members.Known():
-		others := slices.DeleteFunc(slices.Clone(o.Members.Value()), func(m cluster.Member) bool { return m.Listens(o.PeerURL) || d.removes(m.ID) })
+	case o.Members.Known(): // an entry that this node has already is taken away, or it would start
+		others := slices.DeleteFunc(slices.Clone(o.Members.Value()), func(m cluster.Member) bool { return d.removes(m.ID) })
 		return StartEtcd{State: "existing", Initial: initialCluster(append(others, own), own.ID, o.Name)}
 	}
 	return StartEtcd{State: "new", Initial: initialCluster([]cluster.Member{own}, own.ID, o.Name), Token: o.Token}
 }
 
 func (d Decision) removes(id cluster.MemberID) bool {
-	return slices.ContainsFunc(d.Steps, func(s Step) bool { r, ok := s.(RemoveMember); return ok && r.ID == id })
+	return slices.ContainsFunc(d.Steps, func(s Step) bool {
+		r, _ := s.(RemoveMember) // of another step none: no member's id is 0
+		return r.ID == id
+	})
 }

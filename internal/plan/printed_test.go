@@ -257,9 +257,18 @@ func movedMember(name, to string) cluster.Member {
 	return m
 }
 
-// printStartRows say with which members and token etcd is started.
+// printStartRows say with which members and token etcd is started, now or after
+// the change that is decided.
 func printStartRows() map[string]printRow {
+	odd := voter("d")
+	odd.Name = "my node"
 	return map[string]printRow{
+		"who registers":    {printing(registered(3, "b", "c")), "a=http://a:2380 t"},
+		"who is added":     {printing(quorum(plus(voters("b", "c"), odd), "b", "c", "d"), most(4)), "b=http://b:2380,c=http://c:2380,my node=http://d:2380,a=http://a:2380 "},
+		"a dead one goes":  {printing(quorum(plus(voters("b", "c"), odd), "b", "c"), mute("d")), "b=http://b:2380,c=http://c:2380,a=http://a:2380 "},
+		"its old one goes": {printing(quorum(voters("a", "b", "c"), "b", "c")), "b=http://b:2380,c=http://c:2380,a=http://a:2380 "},
+		"who is promoted":  {printing(onData, quorum(plus(voters("b", "c"), learner("a")), "a", "b", "c")), " "},
+		"who has moved":    {printing(onData, quorum([]cluster.Member{voter("b"), voter("c"), movedMember("a", "z")}, "b", "c")), " "},
 		"a founder":        {printing(marked(MarkOurs)), "a=http://a:2380,b=http://b:2380,c=http://c:2380 t"},
 		"a late founder":   {printing(fellow(unpublished("a"), unpublished("b"), unpublished("c"))), "a=http://a:2380,b=http://b:2380,c=http://c:2380 t"},
 		"a joiner":         {printing(marked(MarkOurs), quorum(plus(voters("b", "c"), unstarted(learner("a"))), "b", "c")), "b=http://b:2380,c=http://c:2380,a=http://a:2380 "},
@@ -270,12 +279,12 @@ func printStartRows() map[string]printRow {
 }
 
 func askPrintStart(o Print) string {
-	if d := DecidePrint(o); len(d.Steps) > 0 {
-		if s, ok := d.Steps[len(d.Steps)-1].(StartEtcd); ok {
-			return s.Initial + " " + s.Token
-		}
+	d := DecidePrint(o)
+	if len(d.Steps) == 0 {
+		return "nothing"
 	}
-	return "nothing"
+	s := o.Ahead(d)
+	return s.Initial + " " + s.Token
 }
 
 func TestPrintStart(t *testing.T) {
