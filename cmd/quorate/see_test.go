@@ -143,6 +143,22 @@ func (h *host) stays(rounds int, what string, ok func(cluster.Report) error) {
 	}
 }
 
+// advances waits for a condition for as long as its figure changes: work that is
+// slow is not stuck. Its last error says what was missing.
+func (r *rig) advances(limit time.Duration, what string, ok func() (int, error)) {
+	r.t.Helper()
+	done, err := ok()
+	for last := time.Now(); err != nil; time.Sleep(25 * time.Millisecond) { // between two looks at the condition
+		before := done
+		if done, err = ok(); done != before {
+			last = time.Now()
+		}
+		if err != nil && time.Since(last) > limit {
+			r.t.Fatalf("no progress for %s at %d: %s: %v", limit, done, what, err)
+		}
+	}
+}
+
 // because is the condition that a report's reason holds the text.
 func because(text string) func(cluster.Report) error {
 	return func(rep cluster.Report) error {
