@@ -22,7 +22,7 @@ func Conformance(t *testing.T, name string, zone publish.Zone) {
 		name string
 		run  func(*testing.T, publish.Zone, string)
 	}{
-		{"records", testRecords}, {"one-target", testOneTarget}, {"stale", testStale}, {"twice", testTwice},
+		{"records", testRecords}, {"one-target", testOneTarget}, {"again", testAgain}, {"stale", testStale}, {"twice", testTwice},
 		{"pages", testPages}, {"cancelled", testCancelled}, {"reconcile", testReconcile}, {"hand", testHand}, {"rivals", testRivals},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, zone, part.name+".c."+name) })
@@ -92,6 +92,19 @@ func testOneTarget(t *testing.T, z publish.Zone, domain string) {
 	listed(t, z, domain, two)
 	apply(t, z, publish.Change{Before: two})
 	listed(t, z, domain)
+}
+
+// testAgain: a set that was there before comes again, and a member's that had gone.
+func testAgain(t *testing.T, z publish.Zone, domain string) {
+	a, later := set("a."+domain, "A", "10.0.0.1"), set("z."+domain, "A", "10.0.0.9")
+	two, one := set("etcd."+domain, "A", "10.0.0.1", "10.0.0.2"), set("etcd."+domain, "A", "10.0.0.2")
+	apply(t, z, publish.Change{After: a}, publish.Change{After: two}, publish.Change{After: later})
+	for range 2 {
+		apply(t, z, publish.Change{Before: a}, publish.Change{Before: two, After: one})
+		listed(t, z, domain, one, later)
+		apply(t, z, publish.Change{After: a}, publish.Change{Before: one, After: two})
+		listed(t, z, domain, a, two, later)
+	}
 }
 
 // testStale: nothing is changed from what is no longer so.
