@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -94,6 +95,15 @@ func TestJoinerDies(t *testing.T) {
 			r.housekeeping(true)
 			begin(h)
 			h.says(30*time.Second, "the keeper has been asked")
+			r.eventually(10*time.Second, "the keeper hears it", func() error {
+				s, err := r.leader("a", "b").status()
+				for _, n := range s.Nodes {
+					if err == nil && n.Name == h.name && strings.Contains(n.Doing, "the keeper has been asked") {
+						return nil
+					}
+				}
+				return fmt.Errorf("%+v, %v", s.Nodes, err)
+			})
 			h.signal(syscall.SIGSTOP)
 			r.housekeeping(false) // well before its report is old
 			h.entry(true)
